@@ -1,0 +1,507 @@
+//! TestPlan: what is tested, with which queries, how hard, and what counts as good. Reusable; validated on its own.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube_derive::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    duration::Duration,
+    name::{DatabaseName, Endpoint, Label, ObjectKey, ObjectName, ParameterName, QueryName},
+};
+
+/// A load test as intent: the system under test, the workload, the load and the limits that the results are judged by.
+///
+/// A run freezes its plan when it is admitted: editing or deleting the plan afterwards changes nothing for that run.
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "crucible.dev", version = "v1alpha1", kind = "TestPlan", plural = "testplans", shortname = "tp", category = "crucible",
+    namespaced, status = "TestPlanStatus", derive = "PartialEq",
+    doc = "A load test as intent: the system under test, the workload, the load and the limits that the results are judged by.",
+    crates(kube_core = "::kube_core"),
+    printcolumn(name = "Accepted", type_ = "string", json_path = ".status.conditions[?(@.type=='Accepted')].status", description = "Whether the plan can be run."),
+    printcolumn(name = "Engine", type_ = "string", json_path = ".spec.target.engine", description = "What kind of database is tested."),
+    printcolumn(name = "Endpoint", type_ = "string", json_path = ".spec.target.endpoint", description = "Where the database answers."),
+    printcolumn(name = "Queries", type_ = "integer", json_path = ".status.queries", description = "How many queries the workload has."),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Accepted')].message", priority = 1, description = "Why the plan was or was not accepted.")
+)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TestPlanSpec {
+    /// The system under test.
+    pub target: Target,
+    /// The queries and how they are mixed.
+    pub workload: WorkloadSpec,
+    /// How hard the system is driven, for how long, from how many workers.
+    pub load: Load,
+    /// Limits on what is measured. A run whose every limit holds has passed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub slos: Vec<Slo>,
+    /// What a measurement has to show to be believed.
+    #[serde(default)]
+    pub validity: Validity,
+    /// When to end the load early.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub abort: Vec<AbortRule>,
+    /// What is kept of a run.
+    #[serde(default)]
+    pub results: ResultsSpec,
+    /// How long each phase of a run may take.
+    #[serde(default)]
+    pub deadlines: Deadlines,
+}
+
+/// The kind of database, which decides the wire protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Engine {
+    /// The MySQL wire protocol: MySQL, MariaDB, and what speaks like them.
+    Mysql,
+}
+
+impl Engine {
+    /// The name as it stands in a plan.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Mysql => "mysql",
+        }
+    }
+}
+
+/// The system under test.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Target {
+    /// The kind of database.
+    pub engine: Engine,
+    /// `host:port` where the database answers, as seen from the worker pods.
+    pub endpoint: Endpoint,
+    /// The database that the queries run in.
+    pub database: DatabaseName,
+    /// The Secret with the keys `username` and `password`, in the plan's own namespace.
+    pub credentials_ref: CredentialsRef,
+    /// How connections are secured.
+    #[serde(default)]
+    pub tls: Tls,
+}
+
+/// A reference to the Secret that holds `username` and `password`. It is always in the plan's own namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CredentialsRef {
+    /// The name of the Secret.
+    pub name: ObjectName,
+}
+
+/// How connections to the system under test are secured.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Tls {
+    /// `verify` (the default) checks the certificate, `insecureSkipVerify` encrypts without checking, `disable` sends in the clear. The results say which was used.
+    #[serde(default)]
+    pub mode: TlsMode,
+}
+
+/// How far the certificate of the system under test is believed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum TlsMode {
+    /// Encrypted, certificate checked against the system's authorities.
+    #[default]
+    Verify,
+    /// Encrypted, certificate not checked.
+    InsecureSkipVerify,
+    /// Not encrypted.
+    Disable,
+}
+
+/// The queries and how they are mixed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WorkloadSpec {
+    /// Where the workload's text is.
+    pub source: WorkloadSource,
+    /// How often each query is chosen, relative to the others. Without it every query has the weight that its own `-- @weight:` line gives, or 1. With it, only the queries named here run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256))]
+    pub mix: Vec<MixEntry>,
+    /// Values for the `:name` placeholders of the queries, drawn anew for each execution.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub parameters: Vec<Parameter>,
+    /// What the answer of a query has to look like. A wrong answer counts as an error of the class `wrongResult`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256))]
+    pub checks: Vec<QueryCheck>,
+}
+
+/// Where the workload's text is. Exactly one of the three.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[x_kube(
+    crates(kube_core = "::kube_core"),
+    validation = Rule::new("[has(self.inline), has(self.configMap), has(self.object)].filter(x, x).size() == 1").message("exactly one of inline, configMap and object must be set")
+)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WorkloadSource {
+    /// The text itself: `-- @type: sql`, then blocks that begin with `-- @name: QueryName`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 262_144))]
+    pub inline: Option<String>,
+    /// A ConfigMap in the plan's own namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_map: Option<ConfigMapKey>,
+    /// An object in the bucket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<ObjectRef>,
+}
+
+/// A key of a ConfigMap.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ConfigMapKey {
+    /// The name of the ConfigMap.
+    pub name: ObjectName,
+    /// The key in it.
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    pub key: String,
+}
+
+/// An object in the bucket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ObjectRef {
+    /// The object's key, for example `workloads/shop`.
+    pub key: ObjectKey,
+}
+
+/// How often one query is chosen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MixEntry {
+    /// The query's name in the workload.
+    pub query: QueryName,
+    /// Its share, relative to the other weights.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub weight: u32,
+}
+
+/// Values for one placeholder. Exactly one of `range` and `values`.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[x_kube(
+    crates(kube_core = "::kube_core"),
+    validation = Rule::new("has(self.range) != has(self.values)").message("exactly one of range and values must be set"),
+    validation = Rule::new("!has(self.range) || self.range[0] <= self.range[1]").message("the first number of range must not be larger than the second")
+)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Parameter {
+    /// The name that queries use as `:name`.
+    pub name: ParameterName,
+    /// A whole number drawn evenly from `[first, last]`, both included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 2))]
+    pub range: Option<Vec<i64>>,
+    /// One of these texts, drawn evenly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024), inner(length(max = 1024)))]
+    pub values: Option<Vec<String>>,
+}
+
+/// What the answer of a query has to look like.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct QueryCheck {
+    /// The query's name in the workload.
+    pub query: QueryName,
+    /// How many rows the answer has to have.
+    pub rows: RowsCheck,
+}
+
+/// Bounds on the number of rows; at least one of the two.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[x_kube(
+    crates(kube_core = "::kube_core"),
+    validation = Rule::new("has(self.min) || has(self.max)").message("at least one of min and max must be set"),
+    validation = Rule::new("!has(self.min) || !has(self.max) || self.min <= self.max").message("min must not be larger than max")
+)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RowsCheck {
+    /// The fewest rows that are right.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1_000_000_000))]
+    pub min: Option<u64>,
+    /// The most rows that are right.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1_000_000_000))]
+    pub max: Option<u64>,
+}
+
+/// How hard the system is driven, for how long, from how many workers.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[x_kube(
+    crates(kube_core = "::kube_core"),
+    validation = Rule::new("self.stages.exists(s, s.vus >= self.workers)").message("workers must not be more than the virtual users of the largest stage"),
+    validation = Rule::new("self.stages.exists(s, !has(s.measured) || s.measured)").message("at least one stage must be measured"),
+    validation = Rule::new("self.stages.all(s, self.stages.filter(t, t.name == s.name).size() == 1)").message("stage names must be unique")
+)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Load {
+    /// How many worker pods share the load. The shares are exact.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub workers: u32,
+    /// `closed`: each virtual user sends its next query when the last one is answered.
+    #[serde(default)]
+    pub model: LoadModel,
+    /// The stages, one after another.
+    #[schemars(length(min = 1, max = 32))]
+    pub stages: Vec<Stage>,
+    /// How long a query may take before it is cancelled and counted as a time-out.
+    #[serde(default = "thirty_seconds")]
+    pub query_timeout: Duration,
+    /// What each worker pod asks for and may use.
+    #[serde(default)]
+    pub resources: WorkerResources,
+}
+
+/// Whether the next query waits for the last one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum LoadModel {
+    /// Each virtual user sends its next query when the last one is answered.
+    #[default]
+    Closed,
+}
+
+/// One stage of the load.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Stage {
+    /// The stage's name in limits, results and the report.
+    pub name: Label,
+    /// How long the stage lasts, at least one second.
+    pub duration: Duration,
+    /// Virtual users of the whole fleet.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub vus: u32,
+    /// Whether the number of virtual users goes evenly from that of the stage before (0 at first) to this stage's `vus`. Otherwise the stage has its `vus` from its first moment.
+    #[serde(default)]
+    pub ramp: bool,
+    /// Whether the stage counts in the headline, in limits without a stage and in the verdict. A warm-up does not.
+    #[serde(default = "yes")]
+    pub measured: bool,
+}
+
+/// Resources of one worker pod.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WorkerResources {
+    /// Processor time, for example `500m` or `2`. Asked for, not limited: a throttled load generator measures itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16), regex(pattern = r"^[0-9]+(\.[0-9]{1,3})?m?$"))]
+    pub cpu: Option<String>,
+    /// Memory, for example `256Mi`. Asked for and limited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16), regex(pattern = r"^[0-9]+(Ki|Mi|Gi)$"))]
+    pub memory: Option<String>,
+}
+
+/// What a limit is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Metric {
+    /// Half of the queries were faster; with `below`.
+    P50,
+    /// 90 % of the queries were faster; with `below`.
+    P90,
+    /// 95 % of the queries were faster; with `below`.
+    P95,
+    /// 99 % of the queries were faster; with `below`.
+    P99,
+    /// 99.9 % of the queries were faster; with `below`.
+    P999,
+    /// The slowest query; with `below`.
+    Max,
+    /// The mean of all queries; with `below`.
+    Mean,
+    /// The share of queries that ended in an error or a time-out, 0 to 1; with `atMost`.
+    ErrorRate,
+    /// Queries answered without error per second; with `atLeast`.
+    Throughput,
+}
+
+impl Metric {
+    /// The name as it stands in a plan.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::P50 => "p50",
+            Self::P90 => "p90",
+            Self::P95 => "p95",
+            Self::P99 => "p99",
+            Self::P999 => "p999",
+            Self::Max => "max",
+            Self::Mean => "mean",
+            Self::ErrorRate => "errorRate",
+            Self::Throughput => "throughput",
+        }
+    }
+}
+
+/// One limit on what is measured.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[x_kube(
+    crates(kube_core = "::kube_core"),
+    validation = Rule::new("has(self.below) == !(self.metric in ['errorRate', 'throughput'])").message("latency metrics need below, and only they"),
+    validation = Rule::new("has(self.atMost) == (self.metric == 'errorRate')").message("errorRate needs atMost, and only it"),
+    validation = Rule::new("has(self.atLeast) == (self.metric == 'throughput')").message("throughput needs atLeast, and only it")
+)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Slo {
+    /// What the limit is about.
+    pub metric: Metric,
+    /// Only this query; without it, all queries together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query: Option<QueryName>,
+    /// Only this stage; without it, all measured stages together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<Label>,
+    /// The latency must be below this time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub below: Option<Duration>,
+    /// The error rate must be at most this share, 0 to 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub at_most: Option<f64>,
+    /// The throughput must be at least this many queries per second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0, max = 1e9))]
+    pub at_least: Option<f64>,
+}
+
+/// What a measurement has to show to be believed. A run that does not show it is `Invalid`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Validity {
+    /// The largest share of its processors that a worker may use, 0 to 1. Above it the load generator may be what was measured. Not checked when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub max_worker_cpu: Option<f64>,
+    /// The largest difference between the first queries of any two workers. Not checked when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_start_skew: Option<Duration>,
+    /// The fewest queries that a check needs to be decided; below it the run is `Inconclusive`.
+    #[serde(default = "thirty")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub min_queries: u32,
+}
+
+impl Default for Validity {
+    fn default() -> Self {
+        Self { max_worker_cpu: None, max_start_skew: None, min_queries: thirty() }
+    }
+}
+
+/// A rule that ends the load early. It is judged on the whole fleet, never on one worker.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AbortRule {
+    /// What the rule watches.
+    pub metric: AbortMetric,
+    /// The load ends when the metric is above this share, 0 to 1.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub above: f64,
+    /// The sliding window that the metric is taken over.
+    #[serde(default = "ten_seconds")]
+    pub over: Duration,
+    /// The rule is not judged before this much of the load has passed.
+    #[serde(default = "ten_seconds")]
+    pub after: Duration,
+}
+
+/// What an abort rule watches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum AbortMetric {
+    /// The share of queries that ended in an error or a time-out.
+    ErrorRate,
+}
+
+/// What is kept of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ResultsSpec {
+    /// Whether each worker also writes every sample as k6's CSV. One k6 iteration then runs one query, which costs throughput.
+    #[serde(default)]
+    pub raw_samples: bool,
+}
+
+/// How long each phase of a run may take before the run fails with a reason.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Deadlines {
+    /// How long a run may wait for its system under test.
+    pub queue: Duration,
+    /// How long the fixtures may take to load.
+    pub fixtures: Duration,
+    /// How long the workers may take to be ready.
+    pub barrier: Duration,
+    /// How long queries in flight may go on after the end of the load or a stop, at most 8s of it; the rest is for handing in results.
+    pub drain: Duration,
+    /// How long results may take to be stored and merged.
+    pub collect: Duration,
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self {
+            queue: Duration::from_secs(3600),
+            fixtures: Duration::from_secs(7200),
+            barrier: Duration::from_secs(300),
+            drain: Duration::from_secs(30),
+            collect: Duration::from_secs(300),
+        }
+    }
+}
+
+/// What the operator found when it read the plan.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TestPlanStatus {
+    /// The generation of the spec that this status is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// How many queries of the workload would run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queries: Option<u32>,
+    /// SHA-256 of the resolved plan, workload text included. Runs of the same digest ask for the same thing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub digest: Option<String>,
+    /// `Ready`, `Reconciling`, `Stalled` and `Accepted`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn thirty() -> u32 {
+    30
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn ten_seconds() -> Duration {
+    Duration::from_secs(10)
+}
+
+fn thirty_seconds() -> Duration {
+    Duration::from_secs(30)
+}

@@ -1,0 +1,251 @@
+//! TestRun: one execution of a plan. The spec is frozen but for `stop`; the status tells the whole story.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, MicroTime, Time};
+use kube_derive::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{duration::Duration, name::ObjectName, phase::Phase, verdict::Verdict};
+
+/// One execution of a TestPlan. Create it to start a load test; read its status for progress and verdict.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "crucible.dev", version = "v1alpha1", kind = "TestRun", plural = "testruns", shortname = "tr", category = "crucible",
+    namespaced, status = "TestRunStatus", derive = "PartialEq",
+    doc = "One execution of a TestPlan. Create it to start a load test; read its status for progress and verdict.",
+    crates(kube_core = "::kube_core"),
+    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase", description = "Where the run is in its life."),
+    printcolumn(name = "Verdict", type_ = "string", json_path = ".status.verdict.outcome", description = "What the results mean."),
+    printcolumn(name = "Progress", type_ = "string", json_path = ".status.progress", description = "How much of the load has passed."),
+    printcolumn(name = "QPS", type_ = "string", json_path = ".status.live.queriesPerSecond", description = "Queries answered per second: live, then over the measured stages."),
+    printcolumn(name = "P95", type_ = "string", json_path = ".status.live.p95", description = "95th percentile of the latency: live, then over the measured stages."),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.reason", priority = 1, description = "Why the run is where it is."),
+    printcolumn(name = "Plan", type_ = "string", json_path = ".spec.planRef.name", priority = 1, description = "The plan that is executed."),
+    printcolumn(name = "Workers", type_ = "string", json_path = ".status.workers.summary", priority = 1, description = "Workers ready of workers expected.")
+)]
+#[x_kube(
+    crates(kube_core = "::kube_core"),
+    validation = Rule::new("self.planRef == oldSelf.planRef && has(self.label) == has(oldSelf.label) && (!has(self.label) || self.label == oldSelf.label) && has(self.ttlAfterFinished) == has(oldSelf.ttlAfterFinished) && (!has(self.ttlAfterFinished) || self.ttlAfterFinished == oldSelf.ttlAfterFinished)")
+        .message("the spec of a TestRun cannot be changed, except that stop may be set to true"),
+    validation = Rule::new("!(has(oldSelf.stop) && oldSelf.stop) || (has(self.stop) && self.stop)").message("stop cannot be taken back")
+)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TestRunSpec {
+    /// The plan to execute, in the run's own namespace.
+    pub plan_ref: PlanRef,
+    /// A word of yours to find the run by, for example `nightly`. No control characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256), regex(pattern = r"^[^\x00-\x1f\x7f]+$"))]
+    pub label: Option<String>,
+    /// Set to true to end the load early. What was measured until then is kept. It cannot be taken back.
+    #[serde(default)]
+    pub stop: bool,
+    /// How long a finished run is kept before it is deleted. Kept for ever when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl_after_finished: Option<Duration>,
+}
+
+/// A reference to a TestPlan in the same namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PlanRef {
+    /// The name of the TestPlan.
+    pub name: ObjectName,
+}
+
+/// Everything that is known about a run: summaries only, at most 50 KiB. Blobs are in the bucket.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TestRunStatus {
+    /// The generation of the spec that this status is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// The run's name for results and for clients outside Kubernetes: `{plan}_{YYYYMMDD-HHmm}_{8 hex digits}`, in UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 300))]
+    pub run_id: Option<String>,
+    /// Where the run is in its life.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phase: Option<Phase>,
+    /// Since when the run is in its phase.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phase_since: Option<MicroTime>,
+    /// Why the run is where it is, in one word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub reason: Option<String>,
+    /// Why the run is where it is, in one sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub message: Option<String>,
+    /// The plan as it was frozen for this run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<FrozenPlanStatus>,
+    /// The identity of the system under test: engine, host and port. One run at a time loads it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 300))]
+    pub sut: Option<String>,
+    /// Where the run stands in the queue for its system under test.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue: Option<QueueStatus>,
+    /// How the workers are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workers: Option<WorkersStatus>,
+    /// The instant at which all workers were told to start. Written before they are told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_at: Option<MicroTime>,
+    /// When the last stage ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ends_at: Option<MicroTime>,
+    /// When the first query went out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_query_at: Option<MicroTime>,
+    /// When the last query was answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_query_at: Option<MicroTime>,
+    /// When the run reached its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub completed_at: Option<MicroTime>,
+    /// The stage that the load is in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub stage: Option<String>,
+    /// How much of the load has passed, for example `42%`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    pub progress: Option<String>,
+    /// What is measured right now; at the end, what was measured over all measured stages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub live: Option<LiveStatus>,
+    /// What the results mean.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
+    /// Where the results are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub results: Option<ResultsStatus>,
+    /// Why the load was ended early, where it was: the reason that the rest of the run carries on with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended_early: Option<EndedEarly>,
+    /// Every phase that the run went through, oldest first. Append-only.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub transitions: Vec<Transition>,
+    /// What holds of the run, by type.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+}
+
+/// The plan as it was frozen for a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FrozenPlanStatus {
+    /// The name of the TestPlan.
+    #[schemars(length(max = 253))]
+    pub name: String,
+    /// Its generation when it was frozen.
+    pub generation: i64,
+    /// SHA-256 of the resolved plan, workload text included.
+    #[schemars(length(max = 64))]
+    pub digest: String,
+    /// The ConfigMap that holds the resolved plan.
+    #[schemars(length(max = 253))]
+    pub config_map: String,
+}
+
+/// Where a run stands in the queue for its system under test.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct QueueStatus {
+    /// How many runs go first, the one that is loading included.
+    pub ahead: u32,
+    /// `namespace/name` of the run that holds the system under test.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 320))]
+    pub blocked_by: Option<String>,
+}
+
+/// How the workers of a run are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkersStatus {
+    /// How many the plan asks for.
+    pub expected: u32,
+    /// How many wait at the barrier or have passed it.
+    pub ready: u32,
+    /// How many ended the load as planned and handed in their results.
+    pub succeeded: u32,
+    /// How many left without results.
+    pub lost: u32,
+    /// `ready/expected`.
+    #[schemars(length(max = 16))]
+    pub summary: String,
+    /// The time between the first queries of the first and the last worker, in microseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_skew_micros: Option<i64>,
+}
+
+/// What is measured over the whole fleet.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LiveStatus {
+    /// Queries answered without error per second.
+    #[schemars(length(max = 24))]
+    pub queries_per_second: String,
+    /// The 95th percentile of their latency.
+    #[schemars(length(max = 24))]
+    pub p95: String,
+    /// The share of queries that ended in an error or a time-out.
+    #[schemars(length(max = 24))]
+    pub error_rate: String,
+}
+
+/// Where the results of a run are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ResultsStatus {
+    /// The bucket.
+    #[schemars(length(max = 63))]
+    pub bucket: String,
+    /// Everything of this run lies under this prefix.
+    #[schemars(length(max = 400))]
+    pub prefix: String,
+    /// SHA-256 of `results.json`.
+    #[schemars(length(max = 64))]
+    pub sha256: String,
+    /// Queries of the measured stages, errors included.
+    pub queries: u64,
+    /// Of how many workers results were merged.
+    pub workers: u32,
+    /// Whether results of some workers are missing or the load ended early.
+    pub partial: bool,
+}
+
+/// Why a load was ended before its time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EndedEarly {
+    /// Why, in one word.
+    #[schemars(length(max = 64))]
+    pub reason: String,
+    /// Why, in one sentence.
+    #[schemars(length(max = 1024))]
+    pub message: String,
+}
+
+/// One move from phase to phase.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Transition {
+    /// The phase that the run came to.
+    pub phase: Phase,
+    /// When.
+    pub at: MicroTime,
+    /// Why, in one word.
+    #[schemars(length(max = 64))]
+    pub reason: String,
+}
+
+/// The creation time of a run as whole seconds, which Kubernetes keeps.
+pub type CreatedAt = Time;

@@ -1,0 +1,311 @@
+//! What the operator and its workers say to each other: the frozen plan, the worker's report, the operator's orders.
+//!
+//! This is the boundary between two programs that may be of different versions, so every message carries
+//! [`PROTOCOL`]. Times of the load are whole nanoseconds, latencies whole microseconds.
+
+use std::collections::BTreeMap;
+
+use crucible_crds::{TestPlanSpec, name::QueryName};
+use serde::{Deserialize, Serialize};
+
+/// The version of this contract. A worker of another version is refused at check-in.
+pub const PROTOCOL: u32 = 1;
+
+/// The port of the worker's control API.
+pub const CONTROL_PORT: u16 = 7070;
+
+/// The path of the operator's check-in route.
+pub const CHECK_IN_PATH: &str = "/v1/check-in";
+
+/// Where the worker pod finds what it needs. The paths are part of the contract between Job builder and worker.
+pub mod paths {
+    /// The frozen plan as JSON ([`super::FrozenPlan`]), mounted from the run's ConfigMap.
+    pub const PLAN: &str = "/etc/crucible/plan/plan.json";
+    /// The run's token, mounted from the run's own Secret.
+    pub const TOKEN: &str = "/etc/crucible/token/token";
+    /// The directory with `username` and `password`, mounted from the Secret that the plan names.
+    pub const CREDENTIALS: &str = "/etc/crucible/credentials";
+    /// Scratch space (an emptyDir): the engine's plan, the socket to k6, histogram logs, raw samples.
+    pub const SCRATCH: &str = "/scratch";
+    /// Where Kubernetes reads the worker's last word ([`super::WorkerOutcome`]) from.
+    pub const TERMINATION_LOG: &str = "/dev/termination-log";
+}
+
+/// Names of the environment variables that the Job builder sets and the worker reads.
+pub mod env {
+    /// The worker's index in its Indexed Job; set by Kubernetes itself.
+    pub const INDEX: &str = "JOB_COMPLETION_INDEX";
+    /// The pod's own IP address, for the check-in.
+    pub const POD_IP: &str = "CRUCIBLE_POD_IP";
+    /// The pod's own name, for messages.
+    pub const POD_NAME: &str = "CRUCIBLE_POD_NAME";
+    /// `http://host:port` of the operator, for the check-in. Absent: the worker waits to be found.
+    pub const CHECK_IN_URL: &str = "CRUCIBLE_CHECK_IN_URL";
+}
+
+/// The plan of one run, resolved and immutable. It is the only thing that operator and workers go by once a run is
+/// admitted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FrozenPlan {
+    /// [`PROTOCOL`].
+    pub protocol: u32,
+    /// Which run this is.
+    pub run: RunIdentity,
+    /// The name of the TestPlan.
+    pub plan_name: String,
+    /// The generation of the TestPlan.
+    pub plan_generation: i64,
+    /// SHA-256 over spec and queries, in hex: what is asked for, whoever asks.
+    pub digest: String,
+    /// The TestPlan's spec as it was.
+    pub spec: TestPlanSpec,
+    /// The queries that run, in the order of the workload, with SQL in the engine's own placeholders.
+    pub queries: Vec<Query>,
+}
+
+/// Which run something belongs to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunIdentity {
+    /// The TestRun's namespace.
+    pub namespace: String,
+    /// The TestRun's name.
+    pub name: String,
+    /// The TestRun's uid.
+    pub uid: String,
+    /// The run's name for results and clients: `{plan}_{YYYYMMDD-HHmm}_{8 hex digits}`.
+    pub id: String,
+}
+
+/// One query that runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Query {
+    /// Its name.
+    pub name: QueryName,
+    /// Its text with the engine's own placeholders.
+    pub sql: String,
+    /// How often it is chosen, relative to the others.
+    pub weight: u32,
+    /// What is bound to each placeholder, in the placeholders' order.
+    #[serde(default)]
+    pub bindings: Vec<Binding>,
+    /// How many rows the right answer has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expect_rows: Option<RowBounds>,
+}
+
+/// What is bound to one placeholder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "kind")]
+pub enum Binding {
+    /// A whole number drawn evenly, both ends included.
+    #[serde(rename_all = "camelCase")]
+    IntRange {
+        /// The parameter's name.
+        name: String,
+        /// The smallest value.
+        min: i64,
+        /// The largest value.
+        max: i64,
+    },
+    /// One of these texts, drawn evenly.
+    #[serde(rename_all = "camelCase")]
+    Choice {
+        /// The parameter's name.
+        name: String,
+        /// The texts.
+        values: Vec<String>,
+    },
+}
+
+/// Bounds on a number of rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RowBounds {
+    /// The fewest rows that are right.
+    pub min: Option<u64>,
+    /// The most rows that are right.
+    pub max: Option<u64>,
+}
+
+/// How far a worker is. A worker only moves forward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum WorkerState {
+    /// k6 is starting and the system under test is being checked.
+    Preparing,
+    /// Every virtual user has its connection and waits at the barrier.
+    Ready,
+    /// The start order was accepted; the agreed instant has not come.
+    Armed,
+    /// The load is on.
+    Running,
+    /// No new query is sent; those in flight are being waited for.
+    Draining,
+    /// The load is over and the results lie on the worker's disk.
+    Finished,
+    /// The results are in the bucket.
+    Uploaded,
+    /// The worker cannot go on; `failure` says why.
+    Failed,
+}
+
+/// What a worker answers to `GET /status?after=<second>`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkerReport {
+    /// [`PROTOCOL`] of the worker.
+    pub protocol: u32,
+    /// The uid of the run that the worker belongs to.
+    pub run_uid: String,
+    /// The worker's index.
+    pub index: u32,
+    /// How far it is.
+    pub state: WorkerState,
+    /// Why it cannot go on, in state `Failed`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+    /// The worker's wall clock when it answered, for the offset between clocks.
+    pub now_unix_nanos: i64,
+    /// The version that the system under test gave.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_version: Option<String>,
+    /// When the first query went out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_query_unix_nanos: Option<i64>,
+    /// How long after the agreed instant the first query went out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late_nanos: Option<i64>,
+    /// When the last query was answered, from state `Finished` on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_query_unix_nanos: Option<i64>,
+    /// Whether the load ended before the plan's last stage did, from state `Finished` on.
+    #[serde(default)]
+    pub interrupted: bool,
+    /// The completed seconds after the one that was asked for, oldest first, at most 60.
+    #[serde(default)]
+    pub seconds: Vec<LiveSecond>,
+    /// What is to be uploaded, from state `Finished` on.
+    #[serde(default)]
+    pub files: Vec<ResultFile>,
+    /// Processor seconds that the worker with its k6 has used while the load was on.
+    #[serde(default)]
+    pub cpu_seconds: f64,
+    /// Resident memory of the worker with its k6, in bytes.
+    #[serde(default)]
+    pub memory_bytes: u64,
+}
+
+/// One second of the load as one worker saw it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LiveSecond {
+    /// Whole seconds since the agreed instant.
+    pub second: u64,
+    /// Queries answered without error.
+    pub ok: u64,
+    /// Queries that ended in an error or a time-out.
+    pub errors: u64,
+    /// Virtual users at work.
+    pub vus: u32,
+    /// Latencies of the queries answered without error, all queries together: base64 of a compressed V2 histogram of microseconds.
+    pub histogram: String,
+}
+
+/// Why a worker or its k6 cannot go on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Failure {
+    /// One of the words of [`crucible_crds::Reason`].
+    pub reason: String,
+    /// One sentence that names the query, the host or the exit code. Never a secret.
+    pub message: String,
+}
+
+/// A file that a worker has written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ResultFile {
+    /// Its name below `results/{run id}/`, for example `histograms/worker-0.hlog`.
+    pub name: String,
+    /// Its size.
+    pub bytes: u64,
+    /// SHA-256 of its bytes, in hex.
+    pub sha256: String,
+}
+
+/// The body of `POST /start`. The first one that is accepted counts; later ones change nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StartOrder {
+    /// How long after the arrival of this order the load starts. The sender has already taken off the way there.
+    pub in_nanos: u64,
+}
+
+/// The body of `POST /stop`. Repeating it changes nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StopOrder {
+    /// Why, in one word, for the worker's log.
+    pub reason: String,
+}
+
+/// The body of `POST /upload`. Repeating it uploads what is still missing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UploadOrder {
+    /// One signed request for each file.
+    pub objects: Vec<SignedPut>,
+}
+
+/// A signed request that stores exactly one file. It carries no credentials beyond its own signature.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SignedPut {
+    /// The file's name, as the worker reported it.
+    pub name: String,
+    /// Where to put it.
+    pub url: String,
+    /// The headers that the signature covers.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+}
+
+/// What a worker posts to the operator's check-in route when it can be reached, and again each second until it is polled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckIn {
+    /// [`PROTOCOL`] of the worker.
+    pub protocol: u32,
+    /// The TestRun's namespace.
+    pub namespace: String,
+    /// The TestRun's name.
+    pub run: String,
+    /// The TestRun's uid.
+    pub run_uid: String,
+    /// The worker's index.
+    pub index: u32,
+    /// `ip:port` of the worker's control API.
+    pub address: String,
+}
+
+/// The last word of a worker: its termination message, for whoever looks when the worker itself is gone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkerOutcome {
+    /// [`PROTOCOL`] of the worker.
+    pub protocol: u32,
+    /// The worker's index.
+    pub index: u32,
+    /// How far it came.
+    pub state: WorkerState,
+    /// Why it did not come further.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+    /// Whether the load ended before the plan's last stage did.
+    #[serde(default)]
+    pub interrupted: bool,
+    /// What it wrote.
+    #[serde(default)]
+    pub files: Vec<ResultFile>,
+}

@@ -1,0 +1,7 @@
+//! The pure core: everything that Crucible decides, builds, merges and judges.
+//!
+//! Nothing here does input or output, waits, looks at a clock or draws a random number: what the world looks like comes
+//! in as an argument, what is to be done goes out as a value. That is why every path of a run can be tested in
+//! microseconds.
+
+pub mod contract;

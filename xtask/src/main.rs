@@ -1,0 +1,2 @@
+//! Developer tool of Crucible.
+fn main() {}
