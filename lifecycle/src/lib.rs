@@ -4,4 +4,10 @@
 //! in as an argument, what is to be done goes out as a value. That is why every path of a run can be tested in
 //! microseconds.
 
+pub mod build;
 pub mod contract;
+pub mod notice;
+pub mod results;
+pub mod run;
+pub mod seen;
+pub mod wake;

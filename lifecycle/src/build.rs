@@ -1,0 +1,8 @@
+//! Builders of child objects: one Kubernetes object per file, every name and label in one place.
+
+pub mod config_map;
+pub mod job;
+pub mod labels;
+pub mod lease;
+pub mod names;
+pub mod token;

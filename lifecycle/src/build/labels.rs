@@ -1,0 +1,45 @@
+//! Labels and annotations: how the things of a run are found again.
+
+use std::collections::BTreeMap;
+
+use crucible_crds::TestRun;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+
+use super::names;
+
+/// On every child: the uid of the run that it belongs to.
+pub const RUN_UID: &str = "crucible.dev/run-uid";
+/// On runs: which system under test they load, as a hash.
+pub const SUT: &str = "crucible.dev/sut";
+/// On leases: `namespace/name` of the holder.
+pub const HOLDER: &str = "crucible.dev/holder";
+/// On leases: the system under test in words.
+pub const SUT_NAME: &str = "crucible.dev/sut-name";
+/// Keeps a run until nothing of it is left elsewhere.
+pub const FINALIZER: &str = "crucible.dev/run";
+
+/// The labels of every child of a run.
+pub fn of_child(run_uid: &str, component: &str) -> BTreeMap<String, String> {
+    BTreeMap::from([
+        ("app.kubernetes.io/managed-by".to_owned(), "crucible".to_owned()),
+        ("app.kubernetes.io/component".to_owned(), component.to_owned()),
+        (RUN_UID.to_owned(), run_uid.to_owned()),
+    ])
+}
+
+/// The labels of the run itself.
+pub fn of_run(sut: &str) -> BTreeMap<String, String> {
+    BTreeMap::from([(SUT.to_owned(), names::sut_hash(sut))])
+}
+
+/// The run as the owner of a child in its own namespace.
+pub fn owner(run: &TestRun) -> OwnerReference {
+    OwnerReference {
+        api_version: "crucible.dev/v1alpha1".to_owned(),
+        kind: "TestRun".to_owned(),
+        name: run.metadata.name.clone().unwrap_or_default(),
+        uid: run.metadata.uid.clone().unwrap_or_default(),
+        controller: Some(true),
+        block_owner_deletion: Some(true),
+    }
+}

@@ -1,0 +1,54 @@
+//! Latencies as people read them: three significant digits and the unit that fits. The one place that formats them.
+
+/// A latency in microseconds for people: `850us`, `12.4ms`, `1.23s`.
+#[must_use]
+pub fn human(micros: u64) -> String {
+    const UNITS: [(u64, &str); 2] = [(1_000, "ms"), (1_000_000, "s")];
+    if micros < 1_000 {
+        return format!("{micros}us");
+    }
+    for (unit, name) in UNITS {
+        for decimals in [2_u32, 1, 0] {
+            // Rounded half up to this many decimals; it fits when three digits are enough for it.
+            let scaled = (u128::from(micros) * 10_u128.pow(decimals) + u128::from(unit) / 2) / u128::from(unit);
+            if scaled < 1_000 || (name == "s" && decimals == 0) {
+                return with_decimals(scaled, decimals) + name;
+            }
+        }
+    }
+    String::new()
+}
+
+/// A mean or another latency that is not a whole number of microseconds, for people.
+#[must_use]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "casts from floating point saturate")]
+pub fn human_mean(micros: f64) -> String {
+    human(micros.round() as u64)
+}
+
+fn with_decimals(scaled: u128, decimals: u32) -> String {
+    let unit = 10_u128.pow(decimals);
+    match decimals {
+        0 => scaled.to_string(),
+        _ => format!("{}.{:0width$}", scaled / unit, scaled % unit, width = decimals as usize),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn latencies_have_three_digits_and_the_unit_that_fits() {
+        let cases = [
+            (0, "0us"), (1, "1us"), (850, "850us"), (999, "999us"), (1_000, "1.00ms"), (1_234, "1.23ms"), (12_350, "12.4ms"),
+            (12_349, "12.3ms"), (123_456, "123ms"), (999_499, "999ms"), (999_500, "1.00s"), (1_234_567, "1.23s"), (9_995_000, "10.0s"),
+            (61_000_000, "61.0s"), (999_999_999, "1000s"), (3_600_000_000, "3600s"),
+        ];
+        for (micros, text) in cases {
+            assert_eq!(human(micros), text, "{micros}");
+        }
+        assert_eq!(human_mean(12_349.6), "12.4ms");
+        assert_eq!(human_mean(f64::NAN), "0us");
+    }
+}

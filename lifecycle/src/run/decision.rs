@@ -1,0 +1,111 @@
+//! What is to be done about a run. It leaves no meaningful choice to whoever carries it out.
+
+use std::collections::BTreeMap;
+
+use crucible_crds::TestRunStatus;
+use jiff::Timestamp;
+use k8s_openapi::api::{
+    batch::v1::Job,
+    coordination::v1::Lease,
+    core::v1::{ConfigMap, Secret},
+};
+
+use crate::{contract::FrozenPlan, notice::Notice, results::Facts, wake::Wake};
+
+/// What is to be done, in this order: ensure, then status, then remove, then orders, collection and notices.
+#[derive(Clone, Debug)]
+pub struct Decision {
+    /// What has to exist, in the order of making. The first that cannot be made ends the pass: what follows it may depend on it.
+    pub ensure: Vec<Child>,
+    /// The run's status as it shall be. Written only where it differs.
+    pub status: TestRunStatus,
+    /// What must not exist any more, in the order of removal.
+    pub remove: Vec<Gone>,
+    /// What the workers are to be told, for as long as it holds.
+    pub order: Order,
+    /// The results to merge, where it is time to.
+    pub collect: Option<Box<CollectRequest>>,
+    /// What people are to be told.
+    pub notices: Vec<Notice>,
+    /// When to look again.
+    pub wake: Wake,
+}
+
+/// Something that has to exist. Every one is created, or adopted where it exists and belongs to the run.
+#[derive(Clone, Debug)]
+pub enum Child {
+    /// The run's finalizer and the labels that other runs find it by.
+    Mark {
+        /// Labels of the TestRun itself.
+        labels: BTreeMap<String, String>,
+    },
+    /// The ConfigMap with the frozen plan. Never changed once it exists.
+    FrozenPlan(Box<ConfigMap>),
+    /// The Secret with the run's token. Never changed once it exists.
+    Token(Box<Secret>),
+    /// The right to load the system under test.
+    Lease {
+        /// The Lease in the operator's own namespace.
+        lease: Box<Lease>,
+        /// The resource version of the lease that is taken over; none: it is created.
+        replaces: Option<String>,
+    },
+    /// The Indexed Job of the workers.
+    Workers(Box<Job>),
+}
+
+/// Something that must not exist any more. Absence is success.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Gone {
+    /// The Job of the workers, with its pods.
+    Workers {
+        /// The Job's name, in the run's namespace.
+        name: String,
+    },
+    /// The lease, if the run still holds it.
+    Lease {
+        /// The Lease's name, in the operator's namespace.
+        name: String,
+        /// The uid that must hold it for it to be removed.
+        holder_uid: String,
+    },
+    /// The finalizer: nothing of the run is left elsewhere.
+    Finalizer,
+    /// The run itself, whose time has passed.
+    Run,
+}
+
+/// What every worker is to be told until it has done it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Nothing; the workers are not listened to either.
+    None,
+    /// Nothing; but they are listened to.
+    Listen,
+    /// Start at this instant by the operator's clock; at once where it has passed.
+    Start {
+        /// The agreed instant.
+        at: Timestamp,
+    },
+    /// End the load.
+    Stop {
+        /// Why, in one word.
+        reason: String,
+    },
+    /// Upload the results.
+    Upload {
+        /// The run's name for results.
+        run_id: String,
+    },
+}
+
+/// The results to merge. The same request may be made again: it writes the same objects.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CollectRequest {
+    /// The plan of the run.
+    pub plan: FrozenPlan,
+    /// By worker, what it has handed in, with checksums.
+    pub files: BTreeMap<u32, Vec<crate::contract::ResultFile>>,
+    /// What the verdict needs to know beyond the measurements.
+    pub facts: Facts,
+}

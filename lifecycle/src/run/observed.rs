@@ -1,0 +1,224 @@
+//! One reading of the world around a run: the only thing that a decision is made from.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crucible_crds::{TestPlan, TestRun, Verdict};
+use jiff::Timestamp;
+
+use crate::{
+    contract::{FrozenPlan, WorkerOutcome, WorkerReport},
+    results::Headline,
+    seen::Seen,
+};
+
+/// Everything that is known when a run is decided on. Made anew for each decision, `now` included.
+#[derive(Clone, Debug)]
+pub struct Observed {
+    /// When the reading was made, by the operator's clock.
+    pub now: Timestamp,
+    /// The run, as the API server has it.
+    pub run: TestRun,
+    /// The installation's own settings.
+    pub settings: Settings,
+    /// The plan that the run names, with its workload. Read until the plan is frozen.
+    pub plan: Seen<PlanView>,
+    /// The plan as it was frozen for this run.
+    pub frozen: Seen<FrozenPlan>,
+    /// The keys of the Secret with the credentials, never its values. Read until the workers exist.
+    pub credentials: Seen<BTreeSet<String>>,
+    /// Whether the run's own token exists.
+    pub token: Seen<()>,
+    /// 64 fresh random hex digits, should a token have to be made.
+    pub entropy: String,
+    /// Who holds the right to load the system under test.
+    pub lease: Seen<LeaseView>,
+    /// Every live run that names the same system under test, this one included, in the order in which they may have it.
+    pub queue: Seen<Vec<Contender>>,
+    /// The Job of the workers.
+    pub job: Seen<JobView>,
+    /// The pods of the workers.
+    pub pods: Seen<Vec<PodView>>,
+    /// What the workers themselves say.
+    pub fleet: Fleet,
+    /// How far the merging of the results is.
+    pub collection: Collection,
+}
+
+/// The installation's own settings, as far as decisions depend on them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The operator's own namespace; the leases live there.
+    pub namespace: String,
+    /// The image of the worker pods.
+    pub worker_image: String,
+    /// `Always`, `IfNotPresent` or `Never`.
+    pub image_pull_policy: String,
+    /// Where workers check in: `http://host:port`.
+    pub check_in_url: String,
+    /// The bucket of the results.
+    pub bucket: String,
+}
+
+/// A plan with the text of its workload.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlanView {
+    /// The plan.
+    pub plan: TestPlan,
+    /// The text that its source names.
+    pub workload: Seen<String>,
+}
+
+/// Who holds the right to load a system under test.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeaseView {
+    /// The uid of the run that holds it.
+    pub holder_uid: String,
+    /// `namespace/name` of that run, for people.
+    pub holder: String,
+    /// Whether that run can still give it back.
+    pub holder_state: HolderState,
+    /// The lease's resource version: a take-over is made against it.
+    pub resource_version: String,
+}
+
+/// Whether the holder of a lease can still give it back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HolderState {
+    /// The run exists and has not ended.
+    Live,
+    /// The run has ended, or no run with that uid exists any more.
+    Gone,
+    /// It could not be found out.
+    Unknown,
+}
+
+/// A run that waits for, or holds, the same system under test.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contender {
+    /// Its uid.
+    pub uid: String,
+    /// `namespace/name`.
+    pub name: String,
+}
+
+/// The Job of the workers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobView {
+    /// When it was created.
+    pub created: Timestamp,
+    /// Whether it is being deleted.
+    pub deleting: bool,
+    /// Why the cluster refuses to create its pods, where it does: the newest `FailedCreate` event.
+    pub create_error: Option<String>,
+}
+
+/// One pod of a worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodView {
+    /// Its name.
+    pub name: String,
+    /// The worker's index.
+    pub index: u32,
+    /// When it was created.
+    pub created: Timestamp,
+    /// How it is.
+    pub state: PodState,
+}
+
+/// How a pod is, in the words that decisions need.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PodState {
+    /// Not running yet, with nothing wrong so far.
+    Starting,
+    /// No node has room for it; the text is the scheduler's.
+    Unschedulable(String),
+    /// Its image cannot be pulled; the text is the kubelet's.
+    ImagePull(String),
+    /// Its container cannot be made (a missing Secret or key, say); the text is the kubelet's.
+    ConfigError(String),
+    /// Its container runs.
+    Running,
+    /// Its container has ended.
+    Ended {
+        /// The exit code.
+        exit_code: i32,
+        /// The kubelet's or the scheduler's word: `OOMKilled`, `Evicted`, `Error`, `Completed`, …
+        reason: String,
+        /// The worker's last word, where it left one.
+        outcome: Option<WorkerOutcome>,
+    },
+    /// It is being deleted or its node is gone.
+    Leaving(String),
+}
+
+/// What the workers themselves say, as heard by the run's poller.
+#[derive(Clone, Debug, Default)]
+pub struct Fleet {
+    /// By index: the last report and when it was heard.
+    pub workers: BTreeMap<u32, Heard>,
+    /// The load as the whole fleet sees it.
+    pub live: LiveView,
+}
+
+/// The last that was heard of a worker.
+#[derive(Clone, Debug)]
+pub struct Heard {
+    /// When, by the operator's clock.
+    pub at: Timestamp,
+    /// What it said.
+    pub report: WorkerReport,
+}
+
+/// The load as the whole fleet sees it: only seconds that every worker has reported.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LiveView {
+    /// Complete seconds, oldest first, at most an hour of them.
+    pub seconds: Vec<FleetSecond>,
+    /// The 95th percentile over the last five of them, in microseconds.
+    pub p95_micros: Option<u64>,
+}
+
+/// One second of the load over the whole fleet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FleetSecond {
+    /// Whole seconds since the agreed instant.
+    pub second: u64,
+    /// Queries answered without error.
+    pub ok: u64,
+    /// Queries that ended in an error or a time-out.
+    pub errors: u64,
+}
+
+/// How far the merging of the results is.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Collection {
+    /// It was not asked for, or this operator does not know of it.
+    #[default]
+    Idle,
+    /// It is under way.
+    Running,
+    /// It is done.
+    Done(Box<Collected>),
+    /// It failed in a way that trying again does not mend.
+    Failed {
+        /// One of the words of [`crucible_crds::Reason`].
+        reason: crucible_crds::Reason,
+        /// One sentence.
+        message: String,
+    },
+}
+
+/// What came of the merging.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Collected {
+    /// What the results mean.
+    pub verdict: Verdict,
+    /// The measured stages in one row.
+    pub headline: Headline,
+    /// SHA-256 of `results.json`, in hex.
+    pub sha256: String,
+    /// Of how many workers results were merged.
+    pub workers: u32,
+    /// Whether results are missing or the load ended early.
+    pub partial: bool,
+}
