@@ -1,0 +1,114 @@
+// Package engine is the only place that knows a database driver. The session loop above it (package ext) sees
+// the two interfaces of this file; every engine is one more file beside mysql.go and one line in Open.
+package engine
+
+import (
+	"context"
+	"database/sql/driver"
+	"fmt"
+)
+
+// Class says whose kind of failure a query met. The words are the contract with the worker.
+type Class string
+
+// The error classes, and OK for a query that has none. Classes lists them in the order of their indices.
+const (
+	OK            Class = "ok"
+	Timeout       Class = "timeout"
+	Connection    Class = "connection"
+	Overload      Class = "overload"
+	Serialization Class = "serialization"
+	ReadOnly      Class = "readOnly"
+	WrongResult   Class = "wrongResult"
+	Syntax        Class = "syntax"
+	Other         Class = "other"
+)
+
+// Classes is every outcome in a fixed order, so that the hot path can carry a byte instead of a word.
+var Classes = [...]Class{OK, Timeout, Connection, Overload, Serialization, ReadOnly, WrongResult, Syntax, Other}
+
+// Index is the position of a class in Classes; an unknown class is Other.
+func Index(class Class) uint8 {
+	for i, known := range Classes {
+		if known == class {
+			return uint8(i)
+		}
+	}
+	return Index(Other)
+}
+
+// Reason says why the preflight refused the system under test. The words are the contract with the worker.
+type Reason string
+
+// The preflight reasons.
+const (
+	UnknownHost          Reason = "SutUnknownHost"
+	Unreachable          Reason = "SutUnreachable"
+	AuthenticationFailed Reason = "SutAuthenticationFailed"
+	DatabaseMissing      Reason = "SutDatabaseMissing"
+	QueryInvalid         Reason = "QueryInvalid"
+	TLSFailed            Reason = "SutTlsFailed"
+	Overloaded           Reason = "SutOverloaded"
+)
+
+// Failure is an error as the engine understands it.
+type Failure struct {
+	Class   Class
+	Code    string
+	Message string
+}
+
+// Target is where the system under test answers.
+type Target struct {
+	Host     string
+	Port     uint16
+	Database string
+	TLS      string
+	Username string
+	Password string
+}
+
+// Statement is one query of the workload with the engine's own placeholders.
+type Statement struct {
+	Name string
+	SQL  string
+}
+
+// Engine opens connections and reads meaning into the driver's errors.
+type Engine interface {
+	// Connect opens and authenticates one connection. No statement is prepared yet.
+	Connect(ctx context.Context) (Conn, error)
+	// Describe asks the server for its version and for the few settings worth keeping with a result.
+	Describe(ctx context.Context, conn Conn) (version string, settings map[string]string, err error)
+	// Refusal says why a failed Connect or Prepare refuses the whole run.
+	Refusal(err error) Reason
+	// Explain sorts an error of a running query.
+	Explain(err error) Failure
+}
+
+// Conn is one connection, used by one VU at a time. Only Sever and Kill may be called from elsewhere.
+type Conn interface {
+	// Prepare makes a statement ready and returns how many parameters it takes.
+	Prepare(query int) (parameters int, err error)
+	// Query runs a statement, preparing it first where that is missing, and returns the number of rows, all of
+	// which have been read and dropped.
+	Query(query int, args []driver.Value) (rows int64, err error)
+	// Alive tells whether the connection can be used again after an error.
+	Alive() bool
+	// Sever breaks the transport, so that a Query blocked in another goroutine returns at once.
+	Sever()
+	// Kill asks the server, through a connection of its own, to give up what this connection runs.
+	Kill(ctx context.Context) error
+	// Close says goodbye and frees the connection.
+	Close()
+}
+
+// Open returns the engine of that name.
+func Open(name string, target Target, statements []Statement) (Engine, error) {
+	switch name {
+	case "mysql", "doris":
+		return newMySQL(target, statements)
+	default:
+		return nil, fmt.Errorf("failed to open engine %q: not built into this k6", name)
+	}
+}

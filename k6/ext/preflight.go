@@ -1,0 +1,119 @@
+// Preflight: is the system under test there, does it let us in, does it understand every query. The connections
+// made here are the ones that the VUs use.
+
+package ext
+
+import (
+	"fmt"
+	"time"
+
+	"crucible.dev/k6/ext/engine"
+)
+
+const (
+	connectTries  = 3
+	connectPause  = 300 * time.Millisecond
+	connectAtOnce = 16
+)
+
+// connect gives every VU its connection with every statement prepared. The first one answers for all: only when it
+// works are the others opened, so that a wrong password is tried once and not once per VU.
+func (r *run) connect() *preflightMessage {
+	first, err := r.connectPatiently()
+	if err != nil {
+		return r.refuse(err, "")
+	}
+	version, settings, err := r.engine.Describe(r.connecting, first)
+	if err != nil {
+		return r.refuse(err, "")
+	}
+	if refusal := r.prepareChecked(first); refusal != nil {
+		first.Close()
+		return refusal
+	}
+	r.sessions[0].use(first)
+	if err := r.wire.send(preflightMessage{Type: "preflight", OK: true, ServerVersion: version, Settings: settings}); err != nil {
+		r.halt(whyOrder)
+		return r.refuse(err, "")
+	}
+	return r.connectOthers()
+}
+
+// connectPatiently tries a few times: a Service may be a moment behind its pod.
+func (r *run) connectPatiently() (engine.Conn, error) {
+	for try := 1; ; try++ {
+		conn, err := r.engine.Connect(r.connecting)
+		if err == nil {
+			return conn, nil
+		}
+		if try == connectTries || r.engine.Refusal(err) != engine.Unreachable || r.stopping.Load() {
+			return nil, err
+		}
+		select {
+		case <-time.After(connectPause):
+		case <-r.stop:
+			return nil, err
+		}
+	}
+}
+
+// prepareChecked compares the placeholders that the server sees with the parameters that the plan binds.
+func (r *run) prepareChecked(conn engine.Conn) *preflightMessage {
+	for i, q := range r.plan.Queries {
+		parameters, err := conn.Prepare(i)
+		if err != nil {
+			return r.refuse(err, q.Name)
+		}
+		if parameters >= 0 && parameters != len(q.Bindings) {
+			return r.refusal(engine.QueryInvalid, q.Name, fmt.Sprintf("the server sees %d placeholders, the plan binds %d parameters", parameters, len(q.Bindings)))
+		}
+	}
+	return nil
+}
+
+func (r *run) connectOthers() *preflightMessage {
+	others := r.sessions[1:]
+	refusals := make(chan *preflightMessage, len(others))
+	slots := make(chan struct{}, connectAtOnce)
+	for _, s := range others {
+		go func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			refusals <- r.connectOne(s)
+		}()
+	}
+	var refused *preflightMessage
+	for range others {
+		if refusal := <-refusals; refusal != nil && refused == nil {
+			refused = refusal
+			r.disconnect() // the rest need not try
+		}
+	}
+	return refused
+}
+
+func (r *run) connectOne(s *session) *preflightMessage {
+	conn, err := r.connectPatiently()
+	if err != nil {
+		return r.refuse(err, "")
+	}
+	for i, q := range r.plan.Queries {
+		if _, err := conn.Prepare(i); err != nil {
+			conn.Close()
+			return r.refuse(err, q.Name)
+		}
+	}
+	s.use(conn)
+	return nil
+}
+
+func (r *run) refuse(err error, query string) *preflightMessage {
+	return r.refusal(r.engine.Refusal(err), query, err.Error())
+}
+
+func (r *run) refusal(reason engine.Reason, query, message string) *preflightMessage {
+	return &preflightMessage{
+		Type: "preflight", Reason: string(reason), Query: query,
+		Message: shorten(r.complaints.withoutPassword(message)),
+	}
+}

@@ -1,0 +1,285 @@
+// Run: the course of one execution, from the preflight to the last line told to the worker.
+//
+//	Begin -> connect -> ready -> start order -> (VUs run, seconds are reported) -> stop or end -> drained -> finished
+//
+// There is one run per process, because there is one plan per k6.
+
+package ext
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"crucible.dev/k6/ext/engine"
+)
+
+// Why a run stopped.
+const (
+	whyOrder   = "order"
+	whyEnd     = "end"
+	whyContext = "context"
+)
+
+type run struct {
+	plan       *plan
+	engine     engine.Engine
+	mix        *mix
+	line       timeline
+	recorder   *recorder
+	complaints *complaints
+	wire       *wire
+	sessions   []*session
+
+	// The start: origin is written before begun is closed.
+	origin    time.Time
+	begun     chan struct{}
+	startOnce sync.Once
+	first     chan int64
+	firstOnce sync.Once
+
+	// Readiness: connected once every VU has its connection; initialised once k6 has made every VU.
+	connected   chan struct{}
+	initialised chan struct{}
+	instances   atomic.Int64
+	arrivals    atomic.Int64
+	initOnce    sync.Once
+
+	// The end.
+	stopping      atomic.Bool
+	stop          chan struct{}
+	haltOnce      sync.Once
+	why           string
+	drainDeadline atomic.Int64
+	drainCut      atomic.Bool
+	present       atomic.Int64
+	done          chan struct{}
+	finished      chan struct{}
+	sayOnce       sync.Once
+	quit          atomic.Pointer[func(error)] // k6's way to be ended; nil before it has one
+
+	connecting context.Context
+	disconnect context.CancelFunc
+	reconnects atomic.Uint64
+	doomed     chan engine.Conn
+	kills      sync.WaitGroup
+}
+
+func newRun(p *plan, e engine.Engine, password string) (*run, error) {
+	m, err := newMix(p.Queries)
+	if err != nil {
+		return nil, err
+	}
+	r := &run{
+		plan:        p,
+		engine:      e,
+		mix:         m,
+		line:        newTimeline(p.Stages, p.Run.Worker, p.Run.Workers),
+		recorder:    newRecorder(len(p.Queries), len(p.Stages)),
+		complaints:  newComplaints(password),
+		begun:       make(chan struct{}),
+		first:       make(chan int64, 1),
+		connected:   make(chan struct{}),
+		initialised: make(chan struct{}),
+		stop:        make(chan struct{}),
+		done:        make(chan struct{}),
+		finished:    make(chan struct{}),
+		doomed:      make(chan engine.Conn, 64),
+	}
+	r.drainDeadline.Store(math.MaxInt64)
+	r.connecting, r.disconnect = context.WithCancel(context.Background())
+	for number := range r.vus() {
+		r.sessions = append(r.sessions, newSession(r, number))
+	}
+	r.present.Store(int64(len(r.sessions)))
+	return r, nil
+}
+
+// vus is how many VUs k6 has to make. k6 refuses to run none, so a worker without a share keeps one that sleeps.
+func (r *run) vus() int64 { return max(r.line.peak, 1) }
+
+// now is nanoseconds since the start instant.
+func (r *run) now() int64 { return int64(time.Since(r.origin)) }
+
+// serve tells the worker the whole story; it returns when nothing follows any more.
+func (r *run) serve() {
+	defer close(r.finished)
+	go r.hear()
+	if !r.prepare() {
+		return
+	}
+	r.report()
+	r.kills.Wait()
+}
+
+// hear obeys the worker. A worker that is gone is an order to stop: nobody is left to stop the load otherwise.
+func (r *run) hear() {
+	_ = r.wire.orders(func(o order) {
+		switch o.Type {
+		case "start":
+			r.startOnce.Do(func() { go r.startIn(time.Duration(o.InNanos)) })
+		case "stop":
+			r.halt(whyOrder)
+		}
+	})
+	r.halt(whyOrder)
+}
+
+// startIn opens the barrier at the agreed instant. The runtime's timers may be a millisecond late, so the last
+// stretch is slept by the kernel on a thread of its own and the very end is waited out.
+func (r *run) startIn(in time.Duration) {
+	origin := time.Now().Add(in)
+	r.origin = origin
+	const stretch, brink = 5 * time.Millisecond, 100 * time.Microsecond
+	select {
+	case <-time.After(in - stretch):
+	case <-r.stop:
+		return
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if rest := time.Until(origin) - brink; rest > 0 {
+		sleepThread(rest)
+	}
+	for time.Until(origin) > 0 {
+		runtime.Gosched()
+	}
+	r.drainDeadline.CompareAndSwap(math.MaxInt64, r.line.end+r.plan.DrainNanos)
+	go r.watch()
+	close(r.begun)
+}
+
+// prepare brings every VU to the barrier, or tells why the system under test refuses.
+func (r *run) prepare() bool {
+	if refusal := r.connect(); refusal != nil {
+		if r.stopping.Load() {
+			r.conclude()
+			return false
+		}
+		_ = r.wire.send(refusal)
+		r.leave(fmt.Errorf("the system under test refused the preflight: %s", refusal.Reason), exitRefused)
+		return false
+	}
+	close(r.connected)
+	select {
+	case <-r.initialised:
+	case <-r.stop:
+		r.conclude()
+		return false
+	}
+	return r.wire.send(readyMessage{Type: "ready", VUs: r.line.peak}) == nil || r.fail()
+}
+
+func (r *run) fail() bool {
+	r.halt(whyOrder)
+	return true // the run is told to the end even if nobody listens
+}
+
+// instance counts the VUs that k6 has initialised. k6 makes one instance more, to read the options.
+func (r *run) instance() {
+	if r.instances.Add(1) == int64(len(r.sessions))+1 {
+		r.initOnce.Do(func() { close(r.initialised) })
+	}
+}
+
+// arrived counts the VUs that wait at the barrier: the same news, where k6 was not paused.
+func (r *run) arrived() {
+	if r.arrivals.Add(1) == int64(len(r.sessions)) {
+		r.initOnce.Do(func() { close(r.initialised) })
+	}
+}
+
+// awaitStart is the barrier. It also waits for the connections: with a start order that came before they were
+// there, late is what has to be reported, not a crash.
+func (r *run) awaitStart() bool {
+	select {
+	case <-r.begun: // the usual case, without a lock on two channels
+		return true
+	default:
+	}
+	for _, gate := range []chan struct{}{r.connected, r.begun} {
+		select {
+		case <-gate:
+		case <-r.stop:
+			return false
+		}
+	}
+	return true
+}
+
+// sleepUntil sleeps to an instant of the run's clock; false when the run was stopped meanwhile.
+func (r *run) sleepUntil(nanos int64) bool {
+	timer := time.NewTimer(time.Duration(nanos - r.now()))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-r.stop:
+		return false
+	}
+}
+
+func (r *run) announceFirst(now int64) {
+	r.firstOnce.Do(func() { r.first <- now })
+}
+
+// halt ends the load before its time: no new query from now on, and what is in flight has drainNanos left.
+func (r *run) halt(why string) {
+	r.haltOnce.Do(func() {
+		r.why = why
+		select {
+		case <-r.begun:
+			if r.now() >= r.line.end { // nothing is left to cut short
+				r.why = whyEnd
+			}
+			r.drainDeadline.Store(min(r.drainDeadline.Load(), r.now()+r.plan.DrainNanos))
+		default:
+		}
+		r.stopping.Store(true)
+		r.disconnect()
+		close(r.stop)
+		r.abandon()
+	})
+}
+
+// abandon gives up the VUs that k6 has not entered, which it may never do once it is paused or cancelled.
+func (r *run) abandon() {
+	for _, s := range r.sessions {
+		if s.entry.CompareAndSwap(notEntered, abandoned) {
+			r.left()
+		}
+	}
+}
+
+// left counts the VUs down; the last one opens the way to the final report.
+func (r *run) left() {
+	if r.present.Add(-1) == 0 {
+		close(r.done)
+	}
+}
+
+// expected compares a result with what the plan says of it.
+func (r *run) expected(query int, rows int64) bool {
+	limits := r.plan.Queries[query].ExpectRows
+	if limits == nil {
+		return true
+	}
+	return (limits.Min == nil || rows >= *limits.Min) && (limits.Max == nil || rows <= *limits.Max)
+}
+
+func (r *run) explain(query int, wasSevered bool, took, rows int64, err error) engine.Failure {
+	switch {
+	case wasSevered && took >= r.plan.QueryTimeoutNanos:
+		return engine.Failure{Class: engine.Timeout, Code: "queryTimeout", Message: fmt.Sprintf("no answer within %s", time.Duration(r.plan.QueryTimeoutNanos))}
+	case wasSevered:
+		return engine.Failure{Class: engine.Timeout, Code: "drain", Message: fmt.Sprintf("cut off %s after the end of the load", time.Duration(r.plan.DrainNanos))}
+	case err != nil:
+		return r.engine.Explain(err)
+	default:
+		return engine.Failure{Class: engine.WrongResult, Code: "rows", Message: fmt.Sprintf("the result had %d rows", rows)}
+	}
+}

@@ -1,0 +1,123 @@
+// Wire: one JSON object per line over a unix socket, between this process and the worker that supervises it. The
+// worker listens; both directions are listed here and nowhere else.
+
+package ext
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+)
+
+// From here to the worker.
+type (
+	preflightMessage struct {
+		Type          string            `json:"type"`
+		OK            bool              `json:"ok"`
+		ServerVersion string            `json:"serverVersion,omitempty"`
+		Settings      map[string]string `json:"settings,omitempty"`
+		Reason        string            `json:"reason,omitempty"`
+		Query         string            `json:"query,omitempty"`
+		Message       string            `json:"message,omitempty"`
+	}
+	readyMessage struct {
+		Type string `json:"type"`
+		VUs  int64  `json:"vus"`
+	}
+	startedMessage struct {
+		Type                string `json:"type"`
+		FirstQueryUnixNanos int64  `json:"firstQueryUnixNanos"`
+		LateNanos           int64  `json:"lateNanos"`
+	}
+	intervalMessage struct {
+		Type       string   `json:"type"`
+		Second     uint32   `json:"second"`
+		Records    []record `json:"records"`
+		VUs        int64    `json:"vus"`
+		Reconnects uint64   `json:"reconnects"`
+		Rows       uint64   `json:"rows"`
+	}
+	record struct {
+		Query     string `json:"query"`
+		Stage     string `json:"stage"`
+		Outcome   string `json:"outcome"`
+		Count     uint64 `json:"count"`
+		MaxMicros uint32 `json:"maxMicros"`
+		Histogram string `json:"histogram"`
+	}
+	errorsMessage struct {
+		Type    string        `json:"type"`
+		Samples []errorSample `json:"samples"`
+	}
+	stoppingMessage struct {
+		Type string `json:"type"`
+		Why  string `json:"why"`
+	}
+	finishedMessage struct {
+		Type               string `json:"type"`
+		Queries            uint64 `json:"queries"`
+		Errors             uint64 `json:"errors"`
+		Rows               uint64 `json:"rows"`
+		LastQueryUnixNanos int64  `json:"lastQueryUnixNanos"`
+		Interrupted        bool   `json:"interrupted"`
+		ClampedLatencies   uint64 `json:"clampedLatencies"`
+	}
+)
+
+// order is what the worker says.
+type order struct {
+	Type    string `json:"type"`
+	InNanos int64  `json:"inNanos"`
+}
+
+// writeTimeout is how long the worker may not read before it counts as gone. It also bounds how many closed seconds
+// can wait here.
+const writeTimeout = 5 * time.Second
+
+type wire struct {
+	conn  net.Conn
+	mutex sync.Mutex
+}
+
+func dial(socket string) (*wire, error) {
+	conn, err := net.DialTimeout("unix", socket, writeTimeout)
+	if err != nil {
+		return nil, fmt.Errorf("failed to reach the worker: %w", err)
+	}
+	return &wire{conn: conn}, nil
+}
+
+func (w *wire) send(message any) error {
+	line, err := json.Marshal(message)
+	if err != nil {
+		return fmt.Errorf("failed to encode a message: %w", err)
+	}
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	if err := w.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+		return fmt.Errorf("failed to tell the worker: %w", err)
+	}
+	if _, err := w.conn.Write(append(line, '\n')); err != nil {
+		return fmt.Errorf("failed to tell the worker: %w", err)
+	}
+	return nil
+}
+
+// orders reads until the worker hangs up; it returns the reason, never nil.
+func (w *wire) orders(obey func(order)) error {
+	lines := bufio.NewScanner(w.conn)
+	for lines.Scan() {
+		var o order
+		if err := json.Unmarshal(lines.Bytes(), &o); err != nil {
+			return fmt.Errorf("failed to understand the worker: %w", err)
+		}
+		obey(o)
+	}
+	if err := lines.Err(); err != nil {
+		return fmt.Errorf("failed to hear the worker: %w", err)
+	}
+	return fmt.Errorf("the worker hung up")
+}
