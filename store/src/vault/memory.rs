@@ -1,0 +1,151 @@
+//! A vault in memory: for tests, and for nothing else. It can be told to be unavailable.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use super::{Entry, ObjectReader, PutOnce, SignedRequest, Vault, VaultError};
+
+/// The name that every vault in memory gives its bucket.
+pub const BUCKET: &str = "memory";
+
+/// A bucket that lives as long as the process.
+#[derive(Debug, Default)]
+pub struct MemoryVault {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    objects: BTreeMap<String, Bytes>,
+    down: bool,
+}
+
+impl MemoryVault {
+    /// From now on every call answers `Unavailable`, until told otherwise.
+    pub fn set_down(&self, down: bool) {
+        self.state().down = down;
+    }
+
+    /// Every object with its bytes.
+    pub fn objects(&self) -> BTreeMap<String, Bytes> {
+        self.state().objects.clone()
+    }
+
+    /// Does what the holder of a signed request does. Returns whether the bytes are those that were signed for.
+    pub fn put_signed(&self, request: &SignedRequest, body: Bytes) -> bool {
+        let Some(key) = request.url.strip_prefix("memory://") else { return false };
+        let digest = hex(&Sha256::digest(&body));
+        let wanted = request.headers.get("x-amz-checksum-sha256");
+        let length = request.headers.get("content-length").and_then(|text| text.parse().ok());
+        if wanted != Some(&digest) || length != Some(body.len()) {
+            return false;
+        }
+        self.state().objects.insert(key.to_owned(), body);
+        true
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn reachable(&self, key: &str) -> Result<MutexGuard<'_, State>, VaultError> {
+        let state = self.state();
+        if state.down {
+            return Err(VaultError::Unavailable { bucket: BUCKET.to_owned(), key: key.to_owned(), cause: "told to be down".to_owned() });
+        }
+        Ok(state)
+    }
+}
+
+#[async_trait]
+impl Vault for MemoryVault {
+    fn bucket(&self) -> &str {
+        BUCKET
+    }
+
+    async fn get(&self, key: &str) -> Result<ObjectReader, VaultError> {
+        let body = self.reachable(key)?.objects.get(key).cloned().ok_or_else(|| not_found(key))?;
+        Ok(Box::pin(std::io::Cursor::new(body)))
+    }
+
+    async fn head(&self, key: &str) -> Result<Entry, VaultError> {
+        let state = self.reachable(key)?;
+        let body = state.objects.get(key).ok_or_else(|| not_found(key))?;
+        Ok(Entry { key: key.to_owned(), bytes: body.len() as u64 })
+    }
+
+    async fn put(&self, key: &str, body: Bytes, _: &str, _: &BTreeMap<String, String>) -> Result<(), VaultError> {
+        self.reachable(key)?.objects.insert(key.to_owned(), body);
+        Ok(())
+    }
+
+    async fn list(&self, prefix: &str) -> Result<Vec<Entry>, VaultError> {
+        let state = self.reachable(prefix)?;
+        let below = state.objects.iter().filter(|(key, _)| key.starts_with(prefix));
+        Ok(below.map(|(key, body)| Entry { key: key.clone(), bytes: body.len() as u64 }).collect())
+    }
+
+    async fn presign_put(&self, put: &PutOnce<'_>) -> Result<SignedRequest, VaultError> {
+        let headers = BTreeMap::from([
+            ("content-length".to_owned(), put.bytes.to_string()),
+            ("x-amz-checksum-sha256".to_owned(), hex(&put.sha256)),
+        ]);
+        Ok(SignedRequest { url: format!("memory://{}", put.key), headers })
+    }
+}
+
+fn not_found(key: &str) -> VaultError {
+    VaultError::NotFound { bucket: BUCKET.to_owned(), key: key.to_owned() }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        text.push(char::from_digit(u32::from(byte >> 4), 16).unwrap_or('0'));
+        text.push(char::from_digit(u32::from(byte & 15), 16).unwrap_or('0'));
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_put_is_read_listed_and_measured() {
+        let vault = MemoryVault::default();
+        vault.put("results/a/x", Bytes::from_static(b"one\ntwo\n"), "text/plain", &BTreeMap::new()).await.unwrap();
+        let mut text = String::new();
+        vault.get("results/a/x").await.unwrap().read_to_string(&mut text).await.unwrap();
+        assert_eq!(text, "one\ntwo\n");
+        assert_eq!(vault.list("results/a/").await.unwrap(), [Entry { key: "results/a/x".to_owned(), bytes: 8 }]);
+        assert_eq!(vault.list("results/b/").await.unwrap(), []);
+        assert_eq!(vault.head("results/a/y").await.unwrap_err().to_string(), "object s3://memory/results/a/y was not found");
+    }
+
+    #[tokio::test]
+    async fn a_signed_request_takes_only_the_bytes_that_it_was_signed_for() {
+        let vault = MemoryVault::default();
+        let sha256: [u8; 32] = Sha256::digest(b"right").into();
+        let put = PutOnce { key: "results/a/x", bytes: 5, sha256, expires: Duration::from_mins(15) };
+        let request = vault.presign_put(&put).await.unwrap();
+        assert!(!vault.put_signed(&request, Bytes::from_static(b"wrong")));
+        assert!(vault.put_signed(&request, Bytes::from_static(b"right")));
+    }
+
+    #[tokio::test]
+    async fn a_vault_that_is_down_says_so() {
+        let vault = MemoryVault::default();
+        vault.set_down(true);
+        assert!(vault.list("").await.unwrap_err().is_transient());
+    }
+}
