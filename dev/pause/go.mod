@@ -1,0 +1,3 @@
+module crucible.dev/dev/pause
+
+go 1.26

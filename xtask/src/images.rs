@@ -1,0 +1,112 @@
+//! Container images, made without a container engine: layers are tar files kept in the cache under the hash of what goes into them, an
+//! image is a few JSON documents above them. An image whose content has not changed costs the hashing of its programs.
+
+mod binary;
+mod debian;
+mod hash;
+mod layer;
+mod layout;
+mod recipe;
+
+use std::time::Instant;
+
+use anyhow::Result;
+use clap::ValueEnum;
+
+use crate::cluster;
+use crate::say;
+
+pub use hash::hash_text;
+pub use layout::Built;
+
+/// An image of this repository; in the cluster it is `localhost/crucible/NAME:dev`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Image {
+    /// Holds a pod's namespaces
+    Pause,
+    /// The embedded cluster's name server
+    Coredns,
+    /// The controllers
+    Operator,
+    /// Runs the load and loads fixtures
+    Worker,
+    /// S3 server of the development cluster
+    S3,
+    /// A system under test
+    Mariadb,
+    /// The ledger, and a system under test
+    Postgres,
+}
+
+impl Image {
+    /// What the operator and the development cluster need.
+    pub const DEVELOPMENT: [Self; 5] = [Self::Operator, Self::Worker, Self::S3, Self::Mariadb, Self::Postgres];
+
+    /// The short name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pause => "pause",
+            Self::Coredns => "coredns",
+            Self::Operator => "operator",
+            Self::Worker => "worker",
+            Self::S3 => "s3",
+            Self::Mariadb => "mariadb",
+            Self::Postgres => "postgres",
+        }
+    }
+
+    /// The name under which pods ask for it.
+    pub fn reference(self) -> String {
+        format!("localhost/crucible/{}:dev", self.name())
+    }
+}
+
+/// How Rust programs are compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// Quick to build
+    Dev,
+    /// What is measured
+    Release,
+}
+
+/// The words after `cargo xtask images`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Which images; all that the development cluster runs where none is named
+    images: Vec<Image>,
+    /// Compile the Rust programs for speed
+    #[arg(long)]
+    release: bool,
+}
+
+impl Args {
+    /// Carries the command out.
+    pub fn run(self) -> Result<()> {
+        let images = if self.images.is_empty() { Image::DEVELOPMENT.to_vec() } else { self.images };
+        build_and_load(&images, if self.release { Profile::Release } else { Profile::Dev })
+    }
+}
+
+/// Lays the images out in the cache: compiles and installs what goes into them, and does nothing where that has not changed.
+pub fn build(images: &[Image], profile: Profile) -> Result<Vec<Built>> {
+    if images.iter().any(|image| recipe::holds_rust(*image)) {
+        binary::compile(profile)?;
+    }
+    images.iter().map(|image| recipe::recipe(*image, profile)?.lay_out(*image)).collect()
+}
+
+/// Builds the images and loads those into the running cluster that it does not have already.
+pub fn build_and_load(images: &[Image], profile: Profile) -> Result<()> {
+    let start = Instant::now();
+    let built = build(images, profile)?;
+    let Some(cluster) = cluster::current()? else {
+        say::note(format!("{} images are ready after {}; no cluster is up to load them into", built.len(), say::took(start)));
+        return Ok(());
+    };
+    for image in &built {
+        cluster.load_image(image)?;
+    }
+    say::note(format!("{} images are in the cluster after {}", built.len(), say::took(start)));
+    Ok(())
+}

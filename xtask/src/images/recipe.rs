@@ -1,0 +1,73 @@
+//! What each image is made of.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use super::layer::{Blob, Layer};
+use super::layout::Recipe;
+use super::{Image, Profile, binary, debian};
+use crate::paths;
+use crate::tools::{self, Tool};
+
+const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
+/// initdb and others look their own user up by its number.
+const ACCOUNTS: &str = "root:x:0:0:root:/:/sbin/nologin\ncrucible:x:65532:65532:crucible:/tmp:/sbin/nologin\n";
+const GROUPS: &str = "root:x:0:\ncrucible:x:65532:\n";
+const SEARCH_PATH: &str = "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Whether programs of the workspace go into the image.
+pub fn holds_rust(image: Image) -> bool {
+    matches!(image, Image::Operator | Image::Worker)
+}
+
+/// Makes the image's layers, or finds them in the cache.
+pub fn recipe(image: Image, profile: Profile) -> Result<Recipe> {
+    match image {
+        Image::Pause => from_scratch(vec![go_program(Tool::Pause)?], "/usr/local/bin/pause"),
+        Image::Coredns => from_scratch(vec![ground()?, go_program(Tool::CoreDns)?], "/usr/local/bin/coredns"),
+        Image::S3 => from_scratch(vec![ground()?, go_program(Tool::VersityGw)?], "/usr/local/bin/versitygw"),
+        Image::Operator => rust_program("crucible-operator", profile, Vec::new()),
+        Image::Worker => rust_program("crucible-worker", profile, vec![go_program(Tool::K6)?]),
+        Image::Mariadb => database(image, &["mariadb-server-core", "mariadb-client-core"], "/var/lib/mysql"),
+        Image::Postgres => database(image, &["postgresql-15"], "/var/lib/postgresql/data"),
+    }
+}
+
+fn from_scratch(layers: Vec<Blob>, program: &str) -> Result<Recipe> {
+    Ok(Recipe { layers, entrypoint: vec![program.into()], environment: vec![SEARCH_PATH.into()] })
+}
+
+/// The program in the topmost layer, as it changes most often; its libraries in one that it shares with the other programs.
+fn rust_program(name: &str, profile: Profile, between: Vec<Blob>) -> Result<Recipe> {
+    let compiled = binary::compiled(name, profile)?;
+    let path = format!("/usr/local/bin/{name}");
+    let mut layers = vec![ground()?, binary::with_libraries(Layer::default(), &compiled)?.write()?];
+    layers.extend(between);
+    layers.push(Layer::default().program(&path, &compiled).write()?);
+    from_scratch(layers, &path)
+}
+
+fn go_program(tool: Tool) -> Result<Blob> {
+    Layer::default().file(&format!("/usr/local/bin/{}", tool.name()), &tools::ensure(tool)?, 0o755).write()
+}
+
+/// What every image from scratch stands on: accounts, certificates, name look-up, a place for temporary files.
+fn ground() -> Result<Blob> {
+    tools::ensure_packages(&[tools::Package::new("ca-certificates", CERTIFICATES)])?;
+    let layer = Layer::default().text("/etc/passwd", ACCOUNTS, 0o644).text("/etc/group", GROUPS, 0o644);
+    let layer = layer.text("/etc/nsswitch.conf", "hosts: files dns\n", 0o644).file(CERTIFICATES, Path::new(CERTIFICATES), 0o644);
+    layer.directory("/tmp", 0o1777).write()
+}
+
+/// A database of Debian's, started by a script of ours. The data directory is a volume's place.
+fn database(image: Image, packages: &[&str], data: &str) -> Result<Recipe> {
+    let script = paths::repository().join("dev/images").join(image.name()).join("entrypoint.sh");
+    let text = fs::read_to_string(&script).with_context(|| format!("failed to read {}", script.display()))?;
+    let mut layers = debian::layers(packages)?;
+    let layer = Layer::default().text("/etc/passwd", ACCOUNTS, 0o644).text("/etc/group", GROUPS, 0o644);
+    let layer = layer.directory(data, 0o1777).directory("/docker-entrypoint-initdb.d", 0o755);
+    layers.push(layer.text("/usr/local/bin/entrypoint.sh", &text, 0o755).write()?);
+    from_scratch(layers, "/usr/local/bin/entrypoint.sh")
+}
