@@ -5,9 +5,16 @@
 //! microseconds.
 
 pub mod build;
+pub mod class;
 pub mod contract;
+pub mod histogram;
+pub mod latency;
 pub mod notice;
+pub mod plan;
+pub mod problem;
 pub mod results;
 pub mod run;
 pub mod seen;
+pub mod segment;
 pub mod wake;
+pub mod workload;

@@ -78,7 +78,8 @@ impl<'a> Lexer<'a> {
             _ if next.is_whitespace() => self.at += next.len_utf8(),
             '-' if self.is_dash_comment() => self.push_line_comment(),
             '#' if self.dialect.mysql => self.push_line_comment(),
-            '/' if self.dialect.mysql && rest.starts_with("/*!") => self.at += 3,
+            '/' if self.dialect.mysql && rest.starts_with("/*!") => self.push(Kind::Symbol('!'), 3),
+            '/' if self.dialect.mysql && rest.starts_with("/*M!") => self.push(Kind::Symbol('!'), 4),
             '/' if rest.starts_with("/*") => self.push_block_comment()?,
             '\'' => self.push_quoted('\'', self.dialect.mysql, "literal")?,
             '"' => self.push_quoted('"', self.dialect.mysql, "quoted text")?,
@@ -195,7 +196,7 @@ mod tests {
         assert_eq!(cut("$$a;b$$ $t$ $$ $t$ $1", POSTGRES), ["q $$a;b$$", "q $t$ $$ $t$", "s $", "w 1"]);
         assert_eq!(cut("/* a /* b */ c */ d", POSTGRES), ["b /* a /* b */ c */", "w d"]);
         assert_eq!(cut("/* a /* b */ c", MYSQL), ["b /* a /* b */", "w c"]);
-        assert_eq!(cut("/*!50000 DROP */ x", MYSQL), ["w 50000", "w DROP", "s *", "s /", "w x"]);
+        assert_eq!(cut("/*!50000 DROP */ x", MYSQL), ["s /*!", "w 50000", "w DROP", "s *", "s /", "w x"]);
         assert_eq!(cut("/*/ still */ x", MYSQL), ["b /*/ still */", "w x"]);
     }
 

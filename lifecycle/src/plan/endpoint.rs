@@ -1,0 +1,127 @@
+//! Where the system under test answers, and its identity: one run at a time loads the same host and port.
+
+use std::net::Ipv6Addr;
+
+use crucible_crds::test_plan::Target;
+
+/// A host and a port, parsed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostPort {
+    /// A DNS name in lower case without a dot at its end, or an IP address; an IPv6 address without brackets, in its
+    /// shortest form.
+    pub host: String,
+    /// The port, from 1.
+    pub port: u16,
+}
+
+/// Why a text is not a host and a port.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EndpointError {
+    /// There is no port.
+    #[error("the endpoint must be host:port")]
+    NoPort,
+    /// The port is not one.
+    #[error("the port must be a whole number from 1 to 65535")]
+    Port,
+    /// The host is not one.
+    #[error("the host must be a DNS name, an IPv4 address or an IPv6 address in brackets, without scheme or options")]
+    Host,
+}
+
+impl std::str::FromStr for HostPort {
+    type Err = EndpointError;
+
+    fn from_str(text: &str) -> Result<Self, EndpointError> {
+        let (host, port) = text.rsplit_once(':').ok_or(EndpointError::NoPort)?;
+        let digits = !port.is_empty() && port.len() <= 5 && port.bytes().all(|byte| byte.is_ascii_digit());
+        let port = Some(port).filter(|_| digits).and_then(|port| port.parse::<u16>().ok()).filter(|port| *port > 0).ok_or(EndpointError::Port)?;
+        let host = match host.strip_prefix('[').map(|rest| rest.strip_suffix(']')) {
+            Some(bracketed) => bracketed.and_then(|host| host.parse::<Ipv6Addr>().ok()).ok_or(EndpointError::Host)?.to_string(),
+            None => dns_name(host).ok_or(EndpointError::Host)?,
+        };
+        Ok(Self { host, port })
+    }
+}
+
+impl std::fmt::Display for HostPort {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { host, port } = self;
+        if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
+    }
+}
+
+fn dns_name(host: &str) -> Option<String> {
+    let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    let label = |label: &str| {
+        let inner = label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+        (1..=63).contains(&label.len()) && inner && !label.starts_with('-') && !label.ends_with('-')
+    };
+    (host.len() <= 253 && host.split('.').all(label)).then_some(host)
+}
+
+/// Which system a target is: `engine/host:port`. Two targets with the same identity are never loaded at the same time.
+/// A Service's full name and its short one are the same system. Where the endpoint cannot be parsed, which a resolved
+/// plan excludes, it stands as it is written.
+#[must_use]
+pub fn sut_identity(target: &Target) -> String {
+    let endpoint = match target.endpoint.parse::<HostPort>() {
+        Ok(HostPort { host, port }) => {
+            let host = host.strip_suffix(".svc.cluster.local").map_or_else(|| host.clone(), |service| format!("{service}.svc"));
+            HostPort { host, port }.to_string()
+        }
+        Err(_) => target.endpoint.to_lowercase(),
+    };
+    format!("{}/{endpoint}", target.engine.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn target(endpoint: &str) -> Target {
+        serde_json::from_value(serde_json::json!({"engine": "mysql", "endpoint": endpoint, "database": "shop", "credentialsRef": {"name": "shop"}})).unwrap()
+    }
+
+    #[test]
+    fn the_same_system_has_one_identity() {
+        let cases = [
+            ("mariadb.sut.svc:3306", "mysql/mariadb.sut.svc:3306"),
+            ("MariaDB.sut.SVC:3306", "mysql/mariadb.sut.svc:3306"),
+            ("mariadb.sut.svc.:3306", "mysql/mariadb.sut.svc:3306"),
+            ("mariadb.sut.svc.cluster.local:3306", "mysql/mariadb.sut.svc:3306"),
+            ("mariadb.sut.svc:03306", "mysql/mariadb.sut.svc:3306"),
+            ("10.0.1.5:4000", "mysql/10.0.1.5:4000"),
+            ("[2001:DB8:0:0::1]:3306", "mysql/[2001:db8::1]:3306"),
+            ("localhost:3306", "mysql/localhost:3306"),
+        ];
+        for (endpoint, identity) in cases {
+            assert_eq!(sut_identity(&target(endpoint)), identity);
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_host_and_a_port_is_refused() {
+        let cases = [
+            ("mariadb", EndpointError::NoPort), ("mariadb:", EndpointError::Port), ("mariadb:0", EndpointError::Port), ("mariadb:65536", EndpointError::Port),
+            ("mariadb:99999", EndpointError::Port), ("mariadb:+1", EndpointError::Port), ("mariadb:3306?allowAllFiles=true", EndpointError::Port),
+            (":3306", EndpointError::Host), ("tcp://mariadb:3306", EndpointError::Host), ("user@mariadb:3306", EndpointError::Host), ("a..b:1", EndpointError::Host),
+            ("::1:3306", EndpointError::Host), ("[::1:3306", EndpointError::Host), ("[mariadb]:3306", EndpointError::Host), ("-a:1", EndpointError::Host), ("/run/mysqld.sock:1", EndpointError::Host),
+        ];
+        for (text, error) in cases {
+            assert_eq!(text.parse::<HostPort>(), Err(error), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_parsed_or_refused_and_what_is_parsed_is_stable(text in "\\PC{0,40}", likely in "[a-zA-Z0-9.:\\[\\]-]{0,20}:[0-9]{1,6}") {
+            for text in [text, likely] {
+                if let Ok(parsed) = text.parse::<HostPort>() {
+                    prop_assert_eq!(parsed.to_string().parse::<HostPort>(), Ok(parsed));
+                }
+            }
+        }
+    }
+}

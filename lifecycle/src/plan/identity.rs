@@ -1,0 +1,91 @@
+//! Digests and ids: which plan something is, and what a run is called.
+
+use crucible_crds::TestPlanSpec;
+use jiff::{Timestamp, tz::TimeZone};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::contract::Query;
+
+/// SHA-256 over the canonical JSON of spec and queries, in hex: the same for whoever asks for the same thing.
+#[must_use]
+pub fn digest(spec: &TestPlanSpec, queries: &[Query]) -> String {
+    let mut text = String::new();
+    // Neither type has a map with keys that are not text, which is all that could fail here.
+    for value in [serde_json::to_value(spec), serde_json::to_value(queries)] {
+        write_canonical(&value.unwrap_or_default(), &mut text);
+        text.push('\n');
+    }
+    sha256_hex(text.as_bytes())
+}
+
+/// SHA-256 of bytes as 64 hex digits.
+#[must_use]
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut hex, byte| {
+        // Writing into memory does not fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+/// What a run is called in results and by clients outside Kubernetes: the plan's name, the minute of its creation in
+/// UTC and eight hex digits of its uid's hash.
+#[must_use]
+pub fn run_id(plan_name: &str, created: Timestamp, uid: &str) -> String {
+    let plan: String = plan_name.chars().map(|c| if c.is_ascii_alphanumeric() || "_.-".contains(c) { c } else { '_' }).collect();
+    let at = created.to_zoned(TimeZone::UTC);
+    let hash = sha256_hex(uid.as_bytes());
+    let hash = hash.get(..8).unwrap_or_default();
+    format!("{plan}_{:04}{:02}{:02}-{:02}{:02}_{hash}", at.year(), at.month(), at.day(), at.hour(), at.minute())
+}
+
+/// JSON with sorted keys and no white space, whatever order the map type keeps.
+fn write_canonical(value: &Value, to: &mut String) {
+    match value {
+        Value::Object(fields) => {
+            let mut fields: Vec<_> = fields.iter().collect();
+            fields.sort_by_key(|(key, _)| *key);
+            write_list(to, "{", "}", fields, |(key, value), to| {
+                to.push_str(&Value::from(key.as_str()).to_string());
+                to.push(':');
+                write_canonical(value, to);
+            });
+        }
+        Value::Array(items) => write_list(to, "[", "]", items, write_canonical),
+        scalar => to.push_str(&scalar.to_string()),
+    }
+}
+
+fn write_list<T>(to: &mut String, open: &str, close: &str, items: impl IntoIterator<Item = T>, write: impl Fn(T, &mut String)) {
+    to.push_str(open);
+    for (index, item) in items.into_iter().enumerate() {
+        if index > 0 {
+            to.push(',');
+        }
+        write(item, to);
+    }
+    to.push_str(close);
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_run_id_is_plan_minute_and_eight_hex_digits() {
+        let created: Timestamp = "2026-03-07T23:59:58Z".parse().unwrap();
+        assert_eq!(run_id("checkout", created, "6f2c9a52-0d7e-4a53-9a37-d2a4b0f6c1aa"), "checkout_20260307-2359_edfbcab6");
+        assert_eq!(run_id("my plan/ü", created, ""), "my_plan___20260307-2359_e3b0c442");
+    }
+
+    #[test]
+    fn canonical_json_has_sorted_keys_and_no_white_space() {
+        let mut text = String::new();
+        write_canonical(&json!({"b": [1, 2.5, {"z": null, "a": true}], "a": "x\"y"}), &mut text);
+        assert_eq!(text, r#"{"a":"x\"y","b":[1,2.5,{"a":true,"z":null}]}"#);
+    }
+}

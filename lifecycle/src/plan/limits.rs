@@ -1,0 +1,131 @@
+//! Limits that take arithmetic or two fields: time spans, shares per worker, and names that must exist.
+
+use std::{ops::RangeInclusive, time::Duration};
+
+use crucible_crds::{
+    TestPlanSpec,
+    test_plan::{Deadlines, Load, Metric, Slo},
+};
+
+use super::HostPort;
+use crate::{
+    contract::Query,
+    problem::{Problems, name_some},
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
+/// The most virtual users of one worker: each holds a connection and a session of its own.
+const MOST_VUS_PER_WORKER: u32 = 10_000;
+const MOST_WORKERS: u32 = 1000;
+const LONGEST_DRAIN: Duration = Duration::from_mins(10);
+
+/// What does not depend on the workload.
+pub(super) fn check(spec: &TestPlanSpec, problems: &mut Problems) {
+    if let Err(error) = spec.target.endpoint.parse::<HostPort>() {
+        problems.add("spec.target.endpoint", error.to_string());
+    }
+    check_load(&spec.load, problems);
+    for (index, slo) in spec.slos.iter().enumerate() {
+        check_slo(slo, &format!("spec.slos[{index}]"), problems);
+    }
+    if let Some(skew) = &spec.validity.max_start_skew {
+        check_span("spec.validity.maxStartSkew", skew, Duration::from_millis(1)..=HOUR, problems);
+    }
+    for (index, rule) in spec.abort.iter().enumerate() {
+        check_span(&format!("spec.abort[{index}].over"), &rule.over, SECOND..=HOUR, problems);
+        check_span(&format!("spec.abort[{index}].after"), &rule.after, Duration::ZERO..=DAY, problems);
+        if !(0.0..1.0).contains(&rule.above) {
+            problems.add(format!("spec.abort[{index}].above"), "the share must be from 0 up to, but not, 1: no error rate is above that");
+        }
+    }
+    check_deadlines(&spec.deadlines, problems);
+}
+
+fn check_load(load: &Load, problems: &mut Problems) {
+    let Load { workers, model: _, stages, query_timeout, resources: _ } = load;
+    if !(1..=MOST_WORKERS).contains(workers) {
+        problems.add("spec.load.workers", format!("there must be 1 to {MOST_WORKERS} workers"));
+    }
+    let largest = stages.iter().map(|stage| stage.vus).max().unwrap_or(0);
+    if *workers > largest {
+        problems.add("spec.load.workers", format!("{workers} workers are more than the {largest} virtual users of the largest stage; some would be idle throughout"));
+    }
+    if stages.is_empty() {
+        problems.add("spec.load.stages", "there must be at least one stage");
+    } else if !stages.iter().any(|stage| stage.measured) {
+        problems.add("spec.load.stages", "at least one stage must be measured");
+    }
+    for (index, stage) in stages.iter().enumerate() {
+        check_span(&format!("spec.load.stages[{index}].duration"), &stage.duration, SECOND..=DAY, problems);
+        let per_worker = stage.vus.div_ceil((*workers).max(1));
+        if stage.vus == 0 {
+            problems.add(format!("spec.load.stages[{index}].vus"), "there must be at least one virtual user");
+        } else if per_worker > MOST_VUS_PER_WORKER {
+            problems.add(
+                format!("spec.load.stages[{index}].vus"),
+                format!("{per_worker} virtual users for one worker are more than {MOST_VUS_PER_WORKER}; use at least {} workers", stage.vus.div_ceil(MOST_VUS_PER_WORKER)),
+            );
+        }
+        if stages.iter().take(index).any(|earlier| earlier.name == stage.name) {
+            problems.add(format!("spec.load.stages[{index}].name"), format!("the stage {} exists already", stage.name));
+        }
+    }
+    let total = stages.iter().fold(Duration::ZERO, |total, stage| total.saturating_add(stage.duration.span()));
+    if total > DAY {
+        problems.add("spec.load.stages", format!("the stages last {}s together; at most 24h are possible", total.as_secs()));
+    }
+    check_span("spec.load.queryTimeout", query_timeout, Duration::from_millis(1)..=HOUR, problems);
+}
+
+fn check_slo(slo: &Slo, path: &str, problems: &mut Problems) {
+    let Slo { metric, query: _, stage: _, below, at_most, at_least } = slo;
+    match (metric, below, at_most, at_least) {
+        (Metric::ErrorRate, None, Some(limit), None) if (0.0..=1.0).contains(limit) => {}
+        (Metric::ErrorRate, ..) => problems.add(path, "errorRate needs atMost, a share from 0 to 1, and only that"),
+        (Metric::Throughput, None, None, Some(limit)) if limit.is_finite() && *limit >= 0.0 => {}
+        (Metric::Throughput, ..) => problems.add(path, "throughput needs atLeast, queries per second, and only that"),
+        (_, Some(limit), None, None) => check_span(&format!("{path}.below"), limit, Duration::from_millis(1)..=HOUR, problems),
+        _ => problems.add(path, format!("{} needs below, a latency, and only that", metric.as_str())),
+    }
+}
+
+fn check_deadlines(deadlines: &Deadlines, problems: &mut Problems) {
+    let Deadlines { queue, fixtures, barrier, drain, collect } = deadlines;
+    for (name, span, most) in [("queue", queue, 10 * DAY), ("fixtures", fixtures, DAY), ("barrier", barrier, DAY), ("drain", drain, LONGEST_DRAIN), ("collect", collect, DAY)] {
+        check_span(&format!("spec.deadlines.{name}"), span, SECOND..=most, problems);
+    }
+}
+
+fn check_span(path: &str, span: &crucible_crds::Duration, within: RangeInclusive<Duration>, problems: &mut Problems) {
+    if !within.contains(&span.span()) {
+        let (least, most) = (shown(*within.start()), shown(*within.end()));
+        problems.add(path, format!("{span} is not from {least} to {most}"));
+    }
+}
+
+fn shown(span: Duration) -> String {
+    let millis = span.as_millis();
+    match () {
+        () if millis == 0 => "0s".to_owned(),
+        () if millis.is_multiple_of(3_600_000) => format!("{}h", millis / 3_600_000),
+        () if millis.is_multiple_of(60_000) => format!("{}m", millis / 60_000),
+        () if millis.is_multiple_of(1_000) => format!("{}s", millis / 1_000),
+        () => format!("{millis}ms"),
+    }
+}
+
+/// That every query and stage that a limit names is one that runs.
+pub(super) fn check_names(spec: &TestPlanSpec, queries: &[Query], problems: &mut Problems) {
+    for (index, slo) in spec.slos.iter().enumerate() {
+        if let Some(query) = slo.query.as_ref().filter(|query| !queries.iter().any(|known| known.name == **query)) {
+            let known = name_some(queries.iter().map(|query| &*query.name));
+            problems.add(format!("spec.slos[{index}].query"), format!("no query {query} runs; those that run are {known}"));
+        }
+        if let Some(stage) = slo.stage.as_ref().filter(|stage| !spec.load.stages.iter().any(|known| known.name == **stage)) {
+            let known = name_some(spec.load.stages.iter().map(|stage| &*stage.name));
+            problems.add(format!("spec.slos[{index}].stage"), format!("there is no stage {stage}; there are {known}"));
+        }
+    }
+}

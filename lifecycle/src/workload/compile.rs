@@ -1,0 +1,168 @@
+//! From a parsed workload and a plan's wishes to the queries that run: the mix, the checks, and `:name` placeholders
+//! turned into the engine's own with a binding for each.
+
+use std::collections::BTreeMap;
+
+use crucible_crds::{
+    name::QueryName,
+    test_plan::{Engine, MixEntry, Parameter, QueryCheck, WorkloadSpec},
+};
+
+use super::{
+    ParsedQuery, Values, Workload,
+    lexer::{self, Dialect, Kind, Token},
+    parse::dialect,
+};
+use crate::{
+    contract::{Binding, Query, RowBounds},
+    problem::{Problem, Problems, name_some},
+};
+
+/// The most placeholders of one query: what fits into the wire protocol of every engine.
+const MOST_PLACEHOLDERS: usize = 65_535;
+
+/// The queries that a plan runs, in the order of the workload.
+///
+/// With a mix only the queries in it run, with its weights. The plan's parameters stand in for those of a query's own
+/// `@param` lines with the same name, and add to them; the plan's checks stand in for `@expect-rows`.
+///
+/// # Errors
+/// Everything that does not fit together, with the path of the field or the line of the workload.
+pub fn compile(workload: &Workload, spec: &WorkloadSpec, engine: Engine) -> Result<Vec<Query>, Vec<Problem>> {
+    let mut problems = Problems::default();
+    if let Some(language) = workload.language.filter(|language| !language.is_spoken_by(engine)) {
+        problems.add("spec.workload.source line 1", format!("the workload is written in {language:?}, which the engine {} does not speak", engine.as_str()));
+    }
+    let weights = weights(workload, &spec.mix, &mut problems);
+    let checks = checks(workload, &spec.checks, &weights, &mut problems);
+    let shared = parameters(&spec.parameters, &mut problems);
+    let mut queries = Vec::new();
+    for parsed in &workload.queries {
+        let Some(weight) = weights.get(&parsed.name) else { continue };
+        let values = |name: &str| shared.get(name).or_else(|| parsed.parameters.iter().find(|(known, _)| known.0 == name).map(|(_, values)| values));
+        let (sql, bindings) = bind(parsed, dialect(workload.language, Some(engine)), engine, values, &mut problems);
+        let expect_rows = checks.get(&parsed.name).copied().or(parsed.expect_rows);
+        queries.push(Query { name: parsed.name.clone(), sql, weight: *weight, bindings, expect_rows });
+    }
+    problems.none_or(queries)
+}
+
+/// The queries that run, with their weights.
+fn weights(workload: &Workload, mix: &[MixEntry], problems: &mut Problems) -> BTreeMap<QueryName, u32> {
+    if mix.is_empty() {
+        return workload.queries.iter().map(|query| (query.name.clone(), query.weight.unwrap_or(1))).collect();
+    }
+    let mut weights = BTreeMap::new();
+    for (index, MixEntry { query, weight }) in mix.iter().enumerate() {
+        let path = format!("spec.workload.mix[{index}]");
+        if !workload.queries.iter().any(|known| known.name == *query) {
+            problems.add(format!("{path}.query"), unknown_query(query, workload));
+        } else if *weight == 0 {
+            problems.add(format!("{path}.weight"), "the weight must be at least 1");
+        } else if weights.insert(query.clone(), *weight).is_some() {
+            problems.add(format!("{path}.query"), format!("the query {query} is already in the mix"));
+        }
+    }
+    weights
+}
+
+/// What to say about a query that the workload does not have.
+fn unknown_query(name: &str, workload: &Workload) -> String {
+    let names = workload.queries.iter().map(|query| &*query.name);
+    match names.clone().find(|known| known.eq_ignore_ascii_case(name)) {
+        Some(meant) => format!("the workload has no query {name}; did you mean {meant}?"),
+        None => format!("the workload has no query {name}; it has {}", name_some(names)),
+    }
+}
+
+fn checks(workload: &Workload, checks: &[QueryCheck], running: &BTreeMap<QueryName, u32>, problems: &mut Problems) -> BTreeMap<QueryName, RowBounds> {
+    let mut bounds = BTreeMap::new();
+    for (index, QueryCheck { query, rows }) in checks.iter().enumerate() {
+        let path = format!("spec.workload.checks[{index}]");
+        if !workload.queries.iter().any(|known| known.name == *query) {
+            problems.add(format!("{path}.query"), unknown_query(query, workload));
+        } else if !running.contains_key(query) {
+            problems.add(format!("{path}.query"), format!("the query {query} does not run: it is not in the mix"));
+        } else if rows.min.unwrap_or(0) > rows.max.unwrap_or(u64::MAX) {
+            problems.add(format!("{path}.rows"), "min must not be larger than max");
+        } else if bounds.insert(query.clone(), RowBounds { min: rows.min, max: rows.max }).is_some() {
+            problems.add(format!("{path}.query"), format!("the query {query} already has a check"));
+        }
+    }
+    bounds
+}
+
+fn parameters(parameters: &[Parameter], problems: &mut Problems) -> BTreeMap<String, Values> {
+    let mut known = BTreeMap::new();
+    for (index, Parameter { name, range, values }) in parameters.iter().enumerate() {
+        let path = format!("spec.workload.parameters[{index}]");
+        let values = match (range.as_deref(), values) {
+            (Some([min, max]), None) if min <= max => Values::Range { min: *min, max: *max },
+            (None, Some(values)) if !values.is_empty() => Values::Choice(values.clone()),
+            _ => {
+                problems.add(path, "a parameter needs either range, with a smallest and a largest number, or values");
+                continue;
+            }
+        };
+        if known.insert(name.0.clone(), values).is_some() {
+            problems.add(format!("{path}.name"), format!("the parameter {name} is declared twice"));
+        }
+    }
+    known
+}
+
+/// The statement in the engine's placeholders, and what is bound to each of them.
+fn bind<'a>(query: &ParsedQuery, dialect: Dialect, engine: Engine, values: impl Fn(&str) -> Option<&'a Values>, problems: &mut Problems) -> (String, Vec<Binding>) {
+    let ParsedQuery { name, sql, .. } = query;
+    // The parser has cut this statement before; it ends where it began to.
+    let tokens = lexer::tokens(sql, dialect).unwrap_or_default();
+    let (mut text, mut bindings, mut copied) = (String::with_capacity(sql.len()), Vec::new(), 0);
+    for (at, token) in tokens.iter().enumerate() {
+        let line = || u32::try_from(sql.get(..token.start).unwrap_or_default().matches('\n').count()).unwrap_or(0) + query.line;
+        if token.kind == Kind::Symbol('?') && engine == Engine::Mysql {
+            problems.add(format!("spec.workload.source line {}", line()), format!("the query {name} has a bare ? placeholder; write :name and declare the parameter"));
+        }
+        let Some(word) = placeholder(sql, &tokens, at) else { continue };
+        let Some(values) = values(word) else {
+            problems.add(
+                format!("spec.workload.source line {}", line()),
+                format!("the query {name} uses :{word}, which is no parameter; declare it in spec.workload.parameters or with `-- @param: {word} int 1 100000`"),
+            );
+            continue;
+        };
+        text.push_str(sql.get(copied..token.start).unwrap_or_default());
+        bindings.push(binding(word, values));
+        text.push_str(engine_placeholder(engine));
+        copied = token.end + word.len();
+    }
+    text.push_str(sql.get(copied..).unwrap_or_default());
+    if bindings.len() > MOST_PLACEHOLDERS {
+        problems.add(format!("spec.workload.source line {}", query.line), format!("the query {name} has {} placeholders; at most {MOST_PLACEHOLDERS} can be bound", bindings.len()));
+    }
+    (text, bindings)
+}
+
+/// The name of the placeholder whose colon is token `at`, where it is one. `::text`, `a:b`, `:=` and `12:30` are not.
+fn placeholder<'a>(sql: &'a str, tokens: &[Token], at: usize) -> Option<&'a str> {
+    let colon = tokens.get(at).filter(|token| token.kind == Kind::Symbol(':'))?;
+    let before = at.checked_sub(1).and_then(|before| tokens.get(before));
+    let touches = before.is_some_and(|before| before.end == colon.start && matches!(before.kind, Kind::Word | Kind::Quoted | Kind::Symbol(':')));
+    let word = tokens.get(at + 1).filter(|word| word.kind == Kind::Word && word.start == colon.end)?.text(sql);
+    (!touches && !word.starts_with(|c: char| c.is_ascii_digit())).then_some(word)
+}
+
+const fn engine_placeholder(engine: Engine) -> &'static str {
+    match engine {
+        Engine::Mysql => "?",
+    }
+}
+
+fn binding(name: &str, values: &Values) -> Binding {
+    match values {
+        Values::Range { min, max } => Binding::IntRange { name: name.to_owned(), min: *min, max: *max },
+        Values::Choice(values) => Binding::Choice { name: name.to_owned(), values: values.clone() },
+    }
+}
+
+#[cfg(test)]
+mod tests;
