@@ -184,6 +184,10 @@ pub struct WorkersStatus {
     /// The time between the first queries of the first and the last worker, in microseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_skew_micros: Option<i64>,
+    /// The largest share of one processor that any worker used while the load was on, for example `0.42`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    pub cpu_share: Option<String>,
 }
 
 /// What is measured over the whole fleet.
@@ -199,6 +203,9 @@ pub struct LiveStatus {
     /// The share of queries that ended in an error or a time-out.
     #[schemars(length(max = 24))]
     pub error_rate: String,
+    /// When this was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<MicroTime>,
 }
 
 /// Where the results of a run are.

@@ -1,0 +1,146 @@
+//! Collecting: every worker hands in its results, they are merged, and the run ends with a verdict.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use crucible_crds::{
+    Outcome, Phase, Reason,
+    test_run::{LiveStatus, ResultsStatus},
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+
+use super::{
+    decision::{CollectRequest, Order},
+    draft::{Draft, Step},
+    execution::percent,
+    loss,
+    observed::{Collected, Collection, Observed, PodState},
+    queue,
+};
+use crate::{
+    contract::{FrozenPlan, ResultFile, WorkerState},
+    latency::human,
+    notice::Severity,
+    results::Facts,
+};
+
+/// How soon to look again while results are on their way; the workers and the collector speak sooner.
+const AGAIN: Duration = Duration::from_secs(2);
+
+/// Collects the results of a load that ended as planned.
+pub fn collect(observed: &Observed, draft: &mut Draft) -> Step {
+    let Some(plan) = draft.plan.clone() else {
+        return queue::plan_gone(observed, draft);
+    };
+    super::execution::record(observed, draft, &plan);
+    if let Some(step) = merge(observed, draft, &plan, plan.spec.load.workers) {
+        return step;
+    }
+    if let Some(loss) = loss::first(observed, &plan, draft) {
+        return draft.fail(loss.reason, loss.message);
+    }
+    if draft.past(plan.spec.deadlines.collect.span()) {
+        return draft.fail(Reason::ResultsUploadFailed, "The results were not stored and merged within deadlines.collect");
+    }
+    draft.wake_after(AGAIN);
+    Step::Stay
+}
+
+/// What a worker has written, where its load is over; and whether that is in the bucket.
+#[derive(Clone, Copy, Debug)]
+pub struct HandIn<'a> {
+    /// The files.
+    pub files: &'a [ResultFile],
+    /// Whether they are in the bucket.
+    pub uploaded: bool,
+}
+
+/// What a worker hands in: by its own word, else by the last word that it left with its pod.
+pub fn hand_in(observed: &Observed, index: u32) -> Option<HandIn<'_>> {
+    let report = observed.fleet.workers.get(&index).map(|heard| &heard.report);
+    let told = report.and_then(|report| match report.state {
+        WorkerState::Finished => Some(HandIn { files: &report.files, uploaded: false }),
+        WorkerState::Uploaded => Some(HandIn { files: &report.files, uploaded: true }),
+        _ => None,
+    });
+    told.filter(|told| told.uploaded).or_else(|| last_word(observed, index)).or(told)
+}
+
+fn last_word(observed: &Observed, index: u32) -> Option<HandIn<'_>> {
+    let pod = observed.pods.found()?.iter().find(|pod| pod.index == index)?;
+    match &pod.state {
+        PodState::Ended { outcome: Some(outcome), .. } if outcome.state == WorkerState::Uploaded => Some(HandIn { files: &outcome.files, uploaded: true }),
+        _ => None,
+    }
+}
+
+/// Has what `awaited` workers handed in uploaded and merged. Says what came of it once there is something to say.
+pub fn merge(observed: &Observed, draft: &mut Draft, plan: &FrozenPlan, awaited: u32) -> Option<Step> {
+    match &observed.collection {
+        Collection::Done(collected) => return Some(complete(observed, draft, plan, collected)),
+        Collection::Failed { reason, message } => return Some(draft.fail(*reason, message.clone())),
+        Collection::Running => {
+            draft.order = Order::Listen;
+            return None;
+        }
+        Collection::Idle => {}
+    }
+    draft.order = Order::Upload { run_id: plan.run.id.clone() };
+    let files: BTreeMap<u32, Vec<ResultFile>> = (0..plan.spec.load.workers)
+        .filter_map(|index| hand_in(observed, index).filter(|handed| handed.uploaded).map(|handed| (index, handed.files.to_vec())))
+        .collect();
+    if awaited > 0 && files.len() >= awaited as usize {
+        let facts = facts(draft, plan, u32::try_from(files.len()).unwrap_or(u32::MAX));
+        draft.collect = Some(Box::new(CollectRequest { plan: plan.clone(), files, facts }));
+    }
+    None
+}
+
+/// What the verdict needs to know beyond the measurements; from status, so that a new operator knows it too.
+fn facts(draft: &Draft, plan: &FrozenPlan, merged_workers: u32) -> Facts {
+    let workers = draft.status.workers.as_ref();
+    Facts {
+        expected_workers: plan.spec.load.workers,
+        merged_workers,
+        start_skew_micros: workers.and_then(|workers| workers.start_skew_micros),
+        worker_cpu_share: workers.and_then(|workers| workers.cpu_share.as_ref()).and_then(|share| share.parse().ok()),
+        ended_early: draft.status.ended_early.clone(),
+    }
+}
+
+fn complete(observed: &Observed, draft: &mut Draft, plan: &FrozenPlan, collected: &Collected) -> Step {
+    let headline = &collected.headline;
+    draft.status.results = Some(ResultsStatus {
+        bucket: observed.settings.bucket.clone(),
+        prefix: format!("results/{}/", plan.run.id),
+        sha256: collected.sha256.clone(),
+        queries: headline.ok + headline.errors,
+        workers: collected.workers,
+        partial: collected.partial,
+    });
+    draft.status.live = Some(LiveStatus {
+        queries_per_second: format!("{:.0}", headline.throughput),
+        p95: headline.p95_micros.map(human).unwrap_or_default(),
+        error_rate: percent(headline.error_rate),
+        at: Some(MicroTime(draft.now)),
+    });
+    if let Some(workers) = &mut draft.status.workers {
+        workers.succeeded = collected.workers;
+        workers.lost = plan.spec.load.workers.saturating_sub(collected.workers);
+    }
+    draft.status.verdict = Some(collected.verdict.clone());
+    draft.status.completed_at = Some(MicroTime(draft.now));
+    draft.status.stage = None;
+    let (reason, severity) = match collected.verdict.outcome {
+        Outcome::Passed => (Reason::VerdictPassed, Severity::Normal),
+        Outcome::Failed => (Reason::VerdictFailed, Severity::Warning),
+        Outcome::Inconclusive => (Reason::VerdictInconclusive, Severity::Warning),
+        Outcome::Invalid => (Reason::VerdictInvalid, Severity::Warning),
+        Outcome::Aborted => (Reason::VerdictAborted, Severity::Warning),
+        Outcome::HarnessError => (Reason::VerdictHarnessError, Severity::Warning),
+    };
+    let message = format!("{}: {}", collected.verdict.outcome.as_str(), collected.verdict.reasons.join("; "));
+    draft.notice(severity, reason, message.clone());
+    draft.order = Order::None;
+    draft.release();
+    draft.go(Phase::Completed, reason, message)
+}

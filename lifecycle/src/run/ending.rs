@@ -1,0 +1,69 @@
+//! The end of a run: what a finished one still owes, and what a deleted one leaves behind (nothing).
+
+use std::time::Duration;
+
+use crucible_crds::{Phase, Reason};
+
+use super::{
+    decision::{Gone, Order},
+    draft::{Draft, Step},
+    observed::{Observed, PodState},
+};
+use crate::{build::labels, notice::Severity, seen::Seen};
+
+/// How soon to look again while pods of a deleted run are ending.
+const AGAIN: Duration = Duration::from_secs(1);
+/// How long pods of a deleted run may take to end before the run lets go of them: a dead node never answers.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A finished run gives back what it may still hold, and is deleted when its time has passed.
+pub fn rest(observed: &Observed, draft: &mut Draft) -> Step {
+    if observed.lease.found().is_some_and(|held| held.holder_uid == draft.uid) {
+        draft.release();
+    }
+    if draft.phase() == Phase::Failed && observed.job.found().is_some_and(|job| !job.deleting) {
+        draft.remove_workers();
+    }
+    let keep = observed.run.spec.ttl_after_finished.as_ref().map(|ttl| ttl.span());
+    if let (Some(keep), Some(ended)) = (keep, draft.status.completed_at.as_ref().map(|at| at.0)) {
+        let age = draft.since(ended);
+        if age >= keep {
+            draft.remove.push(Gone::Run);
+        } else {
+            draft.wake_after(keep.saturating_sub(age));
+        }
+    }
+    Step::Stay
+}
+
+/// A deleted run ends its load, sees the pods go, gives the system under test back and only then lets itself go.
+pub fn delete(observed: &Observed, draft: &mut Draft) {
+    let held = observed.run.metadata.finalizers.as_ref().is_some_and(|all| all.iter().any(|one| one == labels::FINALIZER));
+    if !held {
+        return;
+    }
+    let asked = observed.run.metadata.deletion_timestamp.as_ref().map_or(draft.now, |at| at.0);
+    if !draft.phase().is_terminal() && draft.phase() != Phase::Stopping {
+        draft.end_early(Reason::Deleted, "The run is being deleted");
+    }
+    draft.remove_workers();
+    let patient = draft.since(asked) < PATIENCE;
+    match &observed.pods {
+        Seen::Absent => {}
+        Seen::Found(pods) if pods.iter().all(|pod| matches!(pod.state, PodState::Ended { .. })) => {}
+        Seen::Found(_) | Seen::Unreadable(_) if patient && draft.plan.is_some() => {
+            if draft.status.start_at.is_some() {
+                draft.order = Order::Stop { reason: Reason::Deleted.to_string() };
+            }
+            draft.wake_after(AGAIN);
+            return;
+        }
+        Seen::Found(pods) => {
+            let names: Vec<&str> = pods.iter().map(|pod| pod.name.as_str()).collect();
+            draft.notice(Severity::Warning, Reason::Deleted, format!("Pods of the run did not end and are left to the cluster: {}", names.join(", ")));
+        }
+        Seen::Unreadable(_) => {}
+    }
+    draft.release();
+    draft.remove.push(Gone::Finalizer);
+}

@@ -1,0 +1,80 @@
+//! Queued: one run at a time loads a system under test, in the order in which the runs were created.
+
+use std::time::Duration;
+
+use crucible_crds::{Phase, Reason, test_run::QueueStatus};
+
+use super::{
+    decision::Child,
+    draft::{Draft, Step},
+    observed::{HolderState, Observed},
+};
+use crate::{build::lease, notice::Severity, seen::Seen};
+
+/// How soon a waiting run looks again. The holder's end does not reach the waiting run as a change of its own.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Takes the right to load the system under test when it is the run's turn.
+pub fn wait(observed: &Observed, draft: &mut Draft) -> Step {
+    if observed.run.spec.stop {
+        return draft.fail(Reason::StopRequested, "The run was stopped while it waited for its system under test");
+    }
+    let Some(plan) = draft.plan.clone() else {
+        return plan_gone(observed, draft);
+    };
+    let sut = draft.status.sut.clone().unwrap_or_default();
+    let ahead = ahead_of(observed, &draft.uid);
+    let take_over = match &observed.lease {
+        Seen::Found(held) if held.holder_uid == draft.uid => return take(draft),
+        Seen::Found(held) if held.holder_state == HolderState::Gone && ahead == Some(0) => Some(held.resource_version.clone()),
+        Seen::Absent if ahead == Some(0) => None,
+        Seen::Found(_) | Seen::Absent | Seen::Unreadable(_) => return stand(observed, draft, ahead, &sut, plan.spec.deadlines.queue.span()),
+    };
+    let wanted = lease::sut_lease(&observed.settings.namespace, &sut, &plan.run, draft.now, take_over.as_deref());
+    draft.ensure.push(Child::Lease { lease: Box::new(wanted), replaces: take_over });
+    take(draft)
+}
+
+fn take(draft: &mut Draft) -> Step {
+    draft.status.queue = None;
+    let sut = draft.status.sut.clone().unwrap_or_default();
+    draft.go(Phase::Loading, Reason::SutLeased, format!("The run holds {sut}"))
+}
+
+fn stand(observed: &Observed, draft: &mut Draft, ahead: Option<u32>, sut: &str, limit: Duration) -> Step {
+    let holder = observed.lease.found().map(|held| held.holder.clone());
+    let blocked_by = holder.or_else(|| observed.queue.found().and_then(|queue| queue.first()).map(|first| first.name.clone()));
+    let message = match &blocked_by {
+        Some(name) => format!("{sut} is held by {name}"),
+        None => format!("Who holds {sut} cannot be read"),
+    };
+    if draft.past(limit) {
+        return draft.fail(Reason::QueueDeadlineExceeded, format!("{message}, and deadlines.queue has passed"));
+    }
+    let ahead = ahead.unwrap_or_default().max(u32::from(blocked_by.is_some()));
+    let now = Some(QueueStatus { ahead, blocked_by });
+    if draft.status.queue.is_none() {
+        draft.notice(Severity::Normal, Reason::WaitingForSut, message.clone());
+    }
+    draft.status.queue = now;
+    draft.because(Reason::WaitingForSut, message);
+    draft.wake_after(AGAIN);
+    Step::Stay
+}
+
+/// How many runs go before this one; nothing where it is not known.
+fn ahead_of(observed: &Observed, uid: &str) -> Option<u32> {
+    let queue = observed.queue.found()?;
+    // A run that is not in the list yet was just labelled: everybody in the list goes first.
+    let position = queue.iter().position(|run| run.uid == uid).unwrap_or(queue.len());
+    u32::try_from(position).ok()
+}
+
+/// A run beyond admission whose frozen plan is not there: gone for good, or not readable for now.
+pub fn plan_gone(observed: &Observed, draft: &mut Draft) -> Step {
+    if observed.frozen.is_absent() {
+        return draft.fail(Reason::FrozenPlanMissing, "The ConfigMap with the run's frozen plan was deleted");
+    }
+    draft.wake_after(AGAIN);
+    Step::Stay
+}
