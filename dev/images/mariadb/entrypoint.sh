@@ -48,7 +48,7 @@ initialise() {
     mariadb-install-db --datadir="$unfinished" --auth-root-authentication-method=normal --skip-test-db --skip-log-bin >/dev/null
     mariadbd --datadir="$unfinished" --socket="$socket" --skip-networking --skip-log-bin --innodb-flush-log-at-trx-commit=0 "$@" &
     local server=$!
-    until mariadb-admin --socket="$socket" --user=root ping >/dev/null 2>&1; do
+    until mariadb --socket="$socket" --user=root --execute="DO 0" 2>/dev/null; do
         kill -0 "$server" || { echo "entrypoint: the server ended while it was prepared" >&2; exit 1; }
         sleep 0.1
     done
@@ -59,7 +59,7 @@ initialise() {
         echo "entrypoint: running $script"
         mariadb --socket="$socket" --user=root "${MARIADB_DATABASE:-mysql}" <"$script"
     done
-    mariadb-admin --socket="$socket" --user=root shutdown
+    mariadb --socket="$socket" --user=root --execute=SHUTDOWN
     wait "$server"
     # Only a directory that was prepared to the end gets the name that is served.
     mv "$unfinished" "$data"
