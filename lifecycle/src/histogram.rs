@@ -67,12 +67,16 @@ impl Histogram {
     /// # Errors
     /// Where the text is not such a histogram. Nothing is added then.
     pub fn add_encoded(&mut self, text: &str) -> Result<u64, WireError> {
-        let counters = wire::decode(text)?;
-        let before = self.count;
-        for (index, count) in counters {
-            self.add_at(index, count);
+        let counts = Counts::decode(text)?;
+        self.add_counts(&counts);
+        Ok(counts.total())
+    }
+
+    /// Adds counts that were read before.
+    pub(crate) fn add_counts(&mut self, counts: &Counts) {
+        for (index, count) in &counts.0 {
+            self.add_at(*index, *count);
         }
-        Ok(self.count.saturating_sub(before))
     }
 
     /// The histogram that a base64 text holds: HdrHistogram's V2 format, compressed or not.
@@ -155,6 +159,20 @@ impl Histogram {
             *counter = counter.saturating_add(count);
             self.count = self.count.saturating_add(count);
         }
+    }
+}
+
+/// A histogram as it came over the wire, checked but not yet added to anything: counters by index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Counts(Vec<(usize, u64)>);
+
+impl Counts {
+    pub(crate) fn decode(text: &str) -> Result<Self, WireError> {
+        wire::decode(text).map(Self)
+    }
+
+    pub(crate) fn total(&self) -> u64 {
+        self.0.iter().fold(0, |total, (_, count)| total.saturating_add(*count))
     }
 }
 

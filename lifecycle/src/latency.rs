@@ -19,6 +19,12 @@ pub fn human(micros: u64) -> String {
     String::new()
 }
 
+/// A latency in microseconds to the last of them: `850us`, `20.015ms`.
+#[must_use]
+pub fn exact(micros: u64) -> String {
+    if micros < 1_000 { format!("{micros}us") } else { format!("{}.{:03}ms", micros / 1_000, micros % 1_000) }
+}
+
 /// A mean or another latency that is not a whole number of microseconds, for people.
 #[must_use]
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "casts from floating point saturate")]
@@ -48,6 +54,7 @@ mod tests {
         for (micros, text) in cases {
             assert_eq!(human(micros), text, "{micros}");
         }
+        assert_eq!((exact(850), exact(20_015), exact(61_000_000)), ("850us".into(), "20.015ms".into(), "61000.000ms".into()));
         assert_eq!(human_mean(12_349.6), "12.4ms");
         assert_eq!(human_mean(f64::NAN), "0us");
     }

@@ -16,5 +16,6 @@ pub mod results;
 pub mod run;
 pub mod seen;
 pub mod segment;
+pub mod verdict;
 pub mod wake;
 pub mod workload;

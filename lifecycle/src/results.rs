@@ -1,6 +1,172 @@
-//! What the results of a run say, once the workers' logs are merged.
+//! What the results of a run say, once the workers' logs are merged: numbers first, then the verdict on them, then the
+//! files that are written from both.
 
-use crucible_crds::test_run::EndedEarly;
+mod json;
+mod markdown;
+mod merge;
+mod samples;
+
+pub use merge::{MergeError, MergeProblem, Merger};
+pub use samples::{ErrorSample, SampleGroup, group_samples};
+
+use std::collections::BTreeMap;
+
+use crucible_crds::{
+    Verdict,
+    name::{Label, QueryName},
+    test_run::EndedEarly,
+};
+use jiff::Timestamp;
+
+use crate::{class::Class, contract::FrozenPlan, histogram::Histogram};
+
+/// Everything that was measured, merged over all workers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Summary {
+    /// All queries over the measured stages.
+    pub headline: Row,
+    /// Each query over the measured stages, in the plan's order.
+    pub queries: Vec<Row>,
+    /// All queries in each stage, in the plan's order; those that are not measured too.
+    pub stages: Vec<Row>,
+    /// Each query in each stage, by query, then by stage.
+    pub cells: Vec<Row>,
+    /// Second by second.
+    pub timeline: Timeline,
+    /// What each worker's log held, by index.
+    pub workers: Vec<WorkerRow>,
+    /// Whether the load ended before the plan's last stage did.
+    pub ended_early: bool,
+}
+
+/// One row of the results.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// The query; nothing for all of them.
+    pub query: Option<QueryName>,
+    /// The stage; nothing for all measured ones.
+    pub stage: Option<Label>,
+    /// Whether the row counts in headline and verdict.
+    pub measured: bool,
+    /// How long the load of this row lasted, in seconds: as planned, or up to where it ended early.
+    pub seconds: f64,
+    /// Queries answered without error.
+    pub ok: u64,
+    /// Queries that ended in an error or a time-out, by class; only classes that occurred.
+    pub errors: BTreeMap<Class, u64>,
+    /// How long answered queries took; nothing where none was answered.
+    pub latency: Option<Latency>,
+    /// How long failed queries took, by class; only classes that occurred.
+    pub failed: BTreeMap<Class, Latency>,
+    /// How long all queries took, however they ended; nothing where none ended.
+    pub total: Option<Latency>,
+}
+
+impl Row {
+    /// Queries that ended in an error or a time-out.
+    #[must_use]
+    pub fn failures(&self) -> u64 {
+        self.errors.values().sum()
+    }
+
+    /// Queries that ended, however they did.
+    #[must_use]
+    pub fn ended(&self) -> u64 {
+        self.ok + self.failures()
+    }
+
+    /// Queries answered without error per second; 0 where the row's load never began.
+    #[must_use]
+    pub fn throughput(&self) -> f64 {
+        per(self.ok, self.seconds)
+    }
+
+    /// Failures as a share of all queries; 0 where there were none.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a share; counts stay exact up to 2^53")]
+    pub fn error_rate(&self) -> f64 {
+        per(self.failures(), self.ended() as f64)
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a rate; counts stay exact up to 2^53")]
+fn per(count: u64, of: f64) -> f64 {
+    if of > 0.0 { count as f64 / of } else { 0.0 }
+}
+
+/// How long queries took, in microseconds. Percentiles are those of the union of all workers, to 3 digits.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Latency {
+    /// How many queries this is about; at least one.
+    pub count: u64,
+    /// The fastest.
+    pub min: u64,
+    /// The mean.
+    pub mean: f64,
+    /// What half of them did not exceed.
+    pub p50: u64,
+    /// What 90 % of them did not exceed.
+    pub p90: u64,
+    /// What 95 % of them did not exceed.
+    pub p95: u64,
+    /// What 99 % of them did not exceed.
+    pub p99: u64,
+    /// What 99.9 % of them did not exceed.
+    pub p999: u64,
+    /// The slowest.
+    pub max: u64,
+}
+
+impl Latency {
+    /// What a histogram says; nothing where it is empty.
+    #[must_use]
+    pub fn of(histogram: &Histogram) -> Option<Self> {
+        Some(Self {
+            count: Some(histogram.count()).filter(|count| *count > 0)?,
+            min: histogram.min()?,
+            mean: histogram.mean()?,
+            p50: histogram.quantile(500)?,
+            p90: histogram.quantile(900)?,
+            p95: histogram.quantile(950)?,
+            p99: histogram.quantile(990)?,
+            p999: histogram.quantile(999)?,
+            max: histogram.max()?,
+        })
+    }
+}
+
+/// The load over time, warm-up included.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Timeline {
+    /// How many seconds each point covers; 1 unless the load is so long that neighbouring seconds are merged.
+    pub seconds_per_point: u64,
+    /// The points without gaps, from the start to the last second in which a query ended.
+    pub points: Vec<Point>,
+}
+
+/// One point in time: the queries that ended then, all together.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Point {
+    /// Its first second, counted from the start of the load.
+    pub second: u64,
+    /// Queries answered without error.
+    pub ok: u64,
+    /// Queries that ended in an error or a time-out, by class; only classes that occurred.
+    pub errors: BTreeMap<Class, u64>,
+    /// How long answered queries took; nothing where none was answered.
+    pub latency: Option<Latency>,
+}
+
+/// What the log of one worker held.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WorkerRow {
+    /// Queries answered without error.
+    pub ok: u64,
+    /// Queries that ended in an error or a time-out.
+    pub failures: u64,
+    /// The last second in which one of its queries ended; nothing where none did.
+    pub last_second: Option<u64>,
+}
 
 /// The measured stages of a run in one row.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -17,6 +183,19 @@ pub struct Headline {
     pub p95_micros: Option<u64>,
 }
 
+impl From<&Summary> for Headline {
+    fn from(summary: &Summary) -> Self {
+        let row = &summary.headline;
+        Self {
+            ok: row.ok,
+            errors: row.failures(),
+            throughput: row.throughput(),
+            error_rate: row.error_rate(),
+            p95_micros: row.latency.map(|latency| latency.p95),
+        }
+    }
+}
+
 /// What the verdict needs to know beyond the measurements.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Facts {
@@ -30,4 +209,35 @@ pub struct Facts {
     pub worker_cpu_share: Option<f64>,
     /// Why the load ended before its time, where it did.
     pub ended_early: Option<EndedEarly>,
+}
+
+/// Everything that the files of a run are written from.
+#[derive(Clone, Copy, Debug)]
+pub struct Report<'a> {
+    /// The plan that was run.
+    pub plan: &'a FrozenPlan,
+    /// What was measured.
+    pub summary: &'a Summary,
+    /// What it means.
+    pub verdict: &'a Verdict,
+    /// What else is known.
+    pub facts: &'a Facts,
+    /// What errors looked like.
+    pub samples: &'a [SampleGroup],
+    /// When the results were put together.
+    pub collected_at: Timestamp,
+}
+
+impl Report<'_> {
+    /// `results.json`: the shape that existing clients rely on, and our sections under the key `crucible`.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        json::results(self)
+    }
+
+    /// `summary.md`: verdict and deciding checks first, then the numbers.
+    #[must_use]
+    pub fn to_markdown(&self) -> String {
+        markdown::summary(self)
+    }
 }

@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn a_run_id_is_plan_minute_and_eight_hex_digits() {
         let created: Timestamp = "2026-03-07T23:59:58Z".parse().unwrap();
-        assert_eq!(run_id("checkout", created, "6f2c9a52-0d7e-4a53-9a37-d2a4b0f6c1aa"), "checkout_20260307-2359_edfbcab6");
+        assert_eq!(run_id("checkout", created, "6f2c9a52-0d7e-4a53-9a37-d2a4b0f6c1aa"), "checkout_20260307-2359_5b54ae4d");
         assert_eq!(run_id("my plan/ü", created, ""), "my_plan___20260307-2359_e3b0c442");
     }
 

@@ -1,0 +1,167 @@
+//! `results.json`: what existing clients read, in their shape, and everything else under the key `crucible`.
+//!
+//! k6's own metric names are kept, with latencies in milliseconds; they are those of the measured stages. Our own
+//! sections have whole microseconds.
+
+use std::collections::BTreeMap;
+
+use crucible_crds::{Reason, test_plan::Stage};
+use serde_json::{Map, Value, json};
+
+use super::{Latency, Point, Report, Row, Summary};
+use crate::class::Class;
+
+pub(super) fn results(report: &Report<'_>) -> Value {
+    let Report { plan, summary, facts, collected_at, .. } = report;
+    let missing = facts.expected_workers.saturating_sub(facts.merged_workers);
+    let collection_error = (missing > 0).then(|| format!("Results of {missing} of {} workers are missing.", facts.expected_workers));
+    let abort_reason = facts.ended_early.as_ref().filter(|ended| ended.reason == Reason::AbortRuleFired.as_str()).map(|ended| &ended.message);
+    json!({
+        "run_id": plan.run.id,
+        "collected_at": collected_at.to_string(),
+        "collection_error": collection_error,
+        "abort_reason": abort_reason,
+        "k6": {"metrics": k6_metrics(summary, &plan.spec.load.stages)},
+        "observability": {"sources": []},
+        "crucible": crucible(report),
+    })
+}
+
+/// The metrics of k6 and of the extension, as k6 itself would have summed them up.
+fn k6_metrics(summary: &Summary, stages: &[Stage]) -> Vec<Value> {
+    let all = &summary.headline;
+    let durations = summary.queries.iter().map(|row| {
+        let name = row.query.as_deref().unwrap_or_default();
+        metric(&format!("sql_duration_{name}"), "trend", trend(row.latency.as_ref(), row.seconds))
+    });
+    let (failed, answered) = (all.error_rate(), if all.ended() > 0 { 1.0 - all.error_rate() } else { 0.0 });
+    durations
+        .chain([
+            metric("query_errors", "rate", share(all.ended(), failed)),
+            metric("iterations", "counter", counter(all)),
+            metric("iteration_duration", "trend", trend(all.total.as_ref(), all.seconds)),
+            metric("vus", "gauge", gauge(vus_by_second(stages, summary))),
+            metric("checks", "rate", share(all.ended(), answered)),
+        ])
+        .collect()
+}
+
+fn metric(name: &str, kind: &str, stats: Value) -> Value {
+    json!({"name": name, "type": kind, "stats": stats})
+}
+
+/// Statistics in the order of `count, min, max, avg, med, p90, p95, p99, rate`.
+fn stats(count: u64, [min, max, avg, med, p90, p95, p99]: [f64; 7], rate: f64) -> Value {
+    json!({"count": count, "min": min, "max": max, "avg": avg, "med": med, "p90": p90, "p95": p95, "p99": p99, "rate": rate})
+}
+
+/// Latencies in milliseconds; the rate is queries per second.
+fn trend(latency: Option<&Latency>, seconds: f64) -> Value {
+    let Some(Latency { count, min, mean, p50, p90, p95, p99, p999: _, max }) = latency.copied() else {
+        return stats(0, [0.0; 7], 0.0);
+    };
+    let rate = super::per(count, seconds);
+    stats(count, [millis(min), millis(max), mean / 1e3, millis(p50), millis(p90), millis(p95), millis(p99)], rate)
+}
+
+/// A metric that is 1 for this share of its samples and 0 for the others.
+fn share(count: u64, share: f64) -> Value {
+    // Sorted, the ones come last: a percentile is 1 when it lies among them.
+    let at = |percentile: f64| if share > 1.0 - percentile { 1.0 } else { 0.0 };
+    let (min, max) = (if count > 0 && share >= 1.0 { 1.0 } else { 0.0 }, if share > 0.0 { 1.0 } else { 0.0 });
+    stats(count, [min, max, share, at(0.5), at(0.9), at(0.95), at(0.99)], share)
+}
+
+/// One for each query that ended.
+fn counter(row: &Row) -> Value {
+    let one = if row.ended() > 0 { 1.0 } else { 0.0 };
+    stats(row.ended(), [one; 7], super::per(row.ended(), row.seconds))
+}
+
+fn gauge(mut samples: Vec<u32>) -> Value {
+    samples.sort_unstable();
+    let at = |per_cent: usize| samples.get((samples.len() * per_cent).div_ceil(100).saturating_sub(1)).copied().map_or(0.0, f64::from);
+    let avg = super::per(samples.iter().map(|vus| u64::from(*vus)).sum(), f64::from(u32::try_from(samples.len()).unwrap_or(u32::MAX)));
+    stats(samples.len() as u64, [at(0), at(100), avg, at(50), at(90), at(95), at(99)], 0.0)
+}
+
+/// The fleet's virtual users at the beginning of each second of the measured stages, as far as the load went.
+fn vus_by_second(stages: &[Stage], summary: &Summary) -> Vec<u32> {
+    let mut samples = Vec::new();
+    let mut before = 0;
+    for (stage, row) in stages.iter().zip(&summary.stages) {
+        let nanos = stage.duration.span().as_nanos().max(1);
+        let mut elapsed = 0;
+        while row.measured && super::per(elapsed, 1.0) < row.seconds {
+            let passed = if stage.ramp { (u128::from(elapsed) * 1_000_000_000).min(nanos) } else { nanos };
+            let (from, to) = (i128::from(before), i128::from(stage.vus));
+            let now = from + (to - from) * i128::try_from(passed).unwrap_or(0) / i128::try_from(nanos).unwrap_or(1);
+            samples.push(u32::try_from(now).unwrap_or(0));
+            elapsed += 1;
+        }
+        before = stage.vus;
+    }
+    samples
+}
+
+#[expect(clippy::cast_precision_loss, reason = "an hour in microseconds is far below 2^53")]
+fn millis(micros: u64) -> f64 {
+    micros as f64 / 1e3
+}
+
+/// Our own sections.
+fn crucible(report: &Report<'_>) -> Value {
+    let Report { plan, summary, verdict, facts, samples, collected_at: _ } = report;
+    let target = &plan.spec.target;
+    let workers = summary.workers.iter().map(|row| json!({"ok": row.ok, "errors": row.failures, "lastSecond": row.last_second}));
+    json!({
+        "formatVersion": 1,
+        "run": plan.run,
+        "plan": {
+            "name": plan.plan_name, "generation": plan.plan_generation, "digest": plan.digest,
+            "target": {"engine": target.engine, "endpoint": target.endpoint, "database": target.database, "tls": target.tls.mode},
+            "load": plan.spec.load,
+        },
+        "verdict": verdict,
+        "partial": facts.merged_workers < facts.expected_workers || summary.ended_early,
+        "endedEarly": facts.ended_early,
+        "workers": {
+            "expected": facts.expected_workers, "merged": facts.merged_workers, "startSkewMicros": facts.start_skew_micros,
+            "largestProcessorShare": facts.worker_cpu_share, "logs": workers.collect::<Vec<_>>(),
+        },
+        "headline": row(&summary.headline),
+        "queries": summary.queries.iter().map(row).collect::<Vec<_>>(),
+        "stages": summary.stages.iter().map(row).collect::<Vec<_>>(),
+        "queriesByStage": summary.cells.iter().filter(|cell| cell.ended() > 0).map(row).collect::<Vec<_>>(),
+        "timeline": {"secondsPerPoint": summary.timeline.seconds_per_point, "points": summary.timeline.points.iter().map(point).collect::<Vec<_>>()},
+        "errorSamples": samples,
+    })
+}
+
+fn row(row: &Row) -> Value {
+    let failed: Map<String, Value> = row.failed.iter().map(|(class, latency)| (class.to_string(), micros(latency))).collect();
+    json!({
+        "query": row.query, "stage": row.stage, "measured": row.measured, "seconds": row.seconds,
+        "ok": row.ok, "errors": row.failures(), "errorsByClass": by_class(&row.errors),
+        "throughput": row.throughput(), "errorRate": row.error_rate(),
+        "latencyMicros": row.latency.as_ref().map(micros), "failedLatencyMicros": failed,
+    })
+}
+
+fn point(point: &Point) -> Value {
+    let Point { second, ok, errors, latency } = point;
+    let micros = latency.as_ref().map(|latency| json!({"p50": latency.p50, "p95": latency.p95, "p99": latency.p99, "max": latency.max}));
+    json!({"second": second, "ok": ok, "errors": errors.values().sum::<u64>(), "errorsByClass": by_class(errors), "latencyMicros": micros})
+}
+
+fn by_class(counts: &BTreeMap<Class, u64>) -> Map<String, Value> {
+    counts.iter().map(|(class, count)| (class.to_string(), json!(count))).collect()
+}
+
+fn micros(latency: &Latency) -> Value {
+    let Latency { count, min, mean, p50, p90, p95, p99, p999, max } = latency;
+    json!({"count": count, "min": min, "mean": mean, "p50": p50, "p90": p90, "p95": p95, "p99": p99, "p999": p999, "max": max})
+}
+
+#[cfg(test)]
+mod tests;

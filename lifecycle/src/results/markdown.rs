@@ -1,0 +1,130 @@
+//! `summary.md`: the answer in the order in which people ask: what is the verdict and why, what was measured, what went
+//! wrong, and what exactly was run.
+
+use std::fmt::Write as _;
+
+use crucible_crds::Check;
+
+use super::{Latency, Report, Row, SampleGroup};
+use crate::latency::{human, human_mean};
+
+/// The most error samples that are shown; all of them are in `results.json`.
+const SHOWN_SAMPLES: usize = 10;
+
+pub(super) fn summary(report: &Report<'_>) -> String {
+    let Report { plan, summary, verdict, facts: _, samples, collected_at: _ } = report;
+    let mut text = format!("# {}: {}\n\n", cell(&plan.run.id), verdict.outcome.as_str());
+    for reason in &verdict.reasons {
+        line(&mut text, &format!("- {}", cell(reason)));
+    }
+    checks(&mut text, &verdict.checks);
+    headline(&mut text, &summary.headline);
+    table(&mut text, "Queries, measured stages", "query", summary.queries.iter().map(|row| (row.query.as_deref().unwrap_or_default().to_owned(), row)));
+    table(&mut text, "Stages, all queries", "stage", summary.stages.iter().map(|row| {
+        let name = row.stage.as_deref().unwrap_or_default();
+        (if row.measured { name.to_owned() } else { format!("{name} (not measured)") }, row)
+    }));
+    errors(&mut text, &summary.stages, samples);
+    identity(&mut text, report);
+    text
+}
+
+fn checks(text: &mut String, checks: &[Check]) {
+    line(text, "\n| check | limit | observed | answer | owner |\n|---|---|---|---|---|");
+    for Check { name, limit, observed, held, decided, owner } in checks {
+        let answer = match (decided, held) {
+            (false, _) => "undecided",
+            (true, true) => "held",
+            (true, false) => "**broken**",
+        };
+        let owner = format!("{owner:?}").to_lowercase();
+        line(text, &format!("| {} | {} | {} | {answer} | {owner} |", cell(name), cell(limit), cell(observed)));
+    }
+}
+
+fn headline(text: &mut String, row: &Row) {
+    line(text, &format!(
+        "\n## Headline\n\n{} queries answered in {:.1} s of measured load: {:.1} per second, error rate {:.4} %.",
+        row.ok, row.seconds, row.throughput(), row.error_rate() * 100.0
+    ));
+    if let Some(Latency { count: _, min, mean, p50, p90, p95, p99, p999, max }) = &row.latency {
+        let [min, p50, p90, p95, p99, p999, max] = [min, p50, p90, p95, p99, p999, max].map(|micros| human(*micros));
+        line(text, &format!("Latency: p50 {p50}, p90 {p90}, p95 {p95}, p99 {p99}, p99.9 {p999}, mean {}, from {min} to {max}.", human_mean(*mean)));
+    }
+}
+
+fn table<'a>(text: &mut String, title: &str, first: &str, rows: impl Iterator<Item = (String, &'a Row)>) {
+    line(text, &format!("\n## {title}\n\n| {first} | answered | errors | per second | p50 | p95 | p99 | p99.9 | max |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|"));
+    for (name, row) in rows {
+        let shown = |of: fn(&Latency) -> u64| row.latency.as_ref().map_or_else(|| "–".to_owned(), |latency| human(of(latency)));
+        line(text, &format!(
+            "| {} | {} | {} | {:.1} | {} | {} | {} | {} | {} |",
+            cell(&name), row.ok, row.failures(), row.throughput(), shown(|l| l.p50), shown(|l| l.p95), shown(|l| l.p99), shown(|l| l.p999), shown(|l| l.max)
+        ));
+    }
+}
+
+fn errors(text: &mut String, stages: &[Row], samples: &[SampleGroup]) {
+    let any = stages.iter().any(|row| row.failures() > 0);
+    line(text, "\n## Errors\n");
+    if !any && samples.is_empty() {
+        return line(text, "None.");
+    }
+    line(text, "| stage | class | errors | p50 | max |\n|---|---|---:|---:|---:|");
+    for row in stages {
+        for (class, latency) in &row.failed {
+            line(text, &format!("| {} | {class} | {} | {} | {} |", cell(row.stage.as_deref().unwrap_or_default()), latency.count, human(latency.p50), human(latency.max)));
+        }
+    }
+    if samples.is_empty() {
+        return;
+    }
+    line(text, "\n| query | class | code | sampled | first in | message |\n|---|---|---|---:|---|---|");
+    for SampleGroup { query, class, code, message, count, first_second, first_worker } in samples.iter().take(SHOWN_SAMPLES) {
+        line(text, &format!("| {} | {} | {} | {count} | second {first_second}, worker {first_worker} | {} |", cell(query), cell(class), cell(code), cell(message)));
+    }
+}
+
+fn identity(text: &mut String, report: &Report<'_>) {
+    let Report { plan, facts, collected_at, .. } = report;
+    let target = &plan.spec.target;
+    let stages: Vec<String> = plan.spec.load.stages.iter().map(|stage| {
+        format!("{} {} {}{} users", stage.name, stage.duration, if stage.ramp { "to " } else { "" }, stage.vus)
+    }).collect();
+    let rows = [
+        ("run", format!("{}/{} ({})", plan.run.namespace, plan.run.name, plan.run.uid)),
+        ("plan", format!("{} generation {}", plan.plan_name, plan.plan_generation)),
+        ("plan digest", plan.digest.clone()),
+        ("target", format!("{} at {}, database {}, TLS {:?}", target.engine.as_str(), target.endpoint, target.database, target.tls.mode)),
+        ("load", format!("{} workers: {}", plan.spec.load.workers, stages.join(", "))),
+        ("results of", format!("{} of {} workers", facts.merged_workers, facts.expected_workers)),
+        ("collected at", collected_at.to_string()),
+    ];
+    line(text, "\n## What was run\n\n| | |\n|---|---|");
+    for (name, value) in rows {
+        line(text, &format!("| {name} | {} |", cell(&value)));
+    }
+}
+
+fn line(text: &mut String, line: &str) {
+    // Writing into memory does not fail.
+    let _ = writeln!(text, "{line}");
+}
+
+/// A text as data in a table: it starts no cell, no line, no markup.
+fn cell(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '<' => safe.push_str("&lt;"),
+            '&' => safe.push_str("&amp;"),
+            '|' | '`' | '*' | '[' | ']' | '\\' => safe.extend(['\\', character]),
+            _ if character.is_control() => safe.push(' '),
+            _ => safe.push(character),
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,123 @@
+//! Whether every limit of the plan holds, and, whatever the plan says, whether queries were answered at all.
+
+use crucible_crds::{
+    Owner,
+    test_plan::{Metric, Slo},
+};
+
+use super::{Judged, check, number};
+use crate::{
+    contract::FrozenPlan,
+    latency::{exact, human},
+    results::{Latency, Row, Summary},
+};
+
+/// The checks of the system under test: that it answered, then the plan's limits in the plan's order.
+pub(super) fn checks(plan: &FrozenPlan, summary: &Summary) -> Vec<Judged> {
+    let least = u64::from(plan.spec.validity.min_queries);
+    let limits = plan.spec.slos.iter().map(|slo| Judged { check: limit(slo, row(slo, summary), least), broken: "LimitBroken" });
+    std::iter::once(answered(&summary.headline, least)).chain(limits).collect()
+}
+
+/// That queries were answered. That not one was, out of any number, needs no more data to be decided.
+fn answered(row: &Row, least: u64) -> Judged {
+    let (ok, ended) = (row.ok, row.ended());
+    let decided = ended >= least || (ok == 0 && ended > 0);
+    let observed = if ended == 0 { "no data".to_owned() } else { format!("{ok} of {ended}") };
+    Judged { check: check("queries answered", &format!(">= 1 of at least {least}"), &observed, ok > 0, decided, Owner::Sut), broken: "NothingAnswered" }
+}
+
+/// The row that a limit is about; nothing where the results do not have it.
+fn row<'a>(slo: &Slo, summary: &'a Summary) -> Option<&'a Row> {
+    let rows = match (&slo.query, &slo.stage) {
+        (None, None) => return Some(&summary.headline),
+        (Some(_), None) => &summary.queries,
+        (None, Some(_)) => &summary.stages,
+        (Some(_), Some(_)) => &summary.cells,
+    };
+    rows.iter().find(|row| row.query == slo.query && row.stage == slo.stage)
+}
+
+fn limit(slo: &Slo, row: Option<&Row>, least: u64) -> crucible_crds::Check {
+    let Slo { metric, query, stage, below, at_most, at_least } = slo;
+    let name = name(*metric, query.as_deref(), stage.as_deref());
+    let judged = match (metric, below, at_most, at_least) {
+        (Metric::ErrorRate, _, Some(limit), _) => error_rate(*limit, row, least),
+        (Metric::Throughput, _, _, Some(limit)) => throughput(*limit, row),
+        (metric, Some(limit), ..) => latency(*metric, limit, row, least),
+        // A limit without its number is refused when the plan is resolved.
+        _ => Finding { limit: "none".to_owned(), observed: None, held: false },
+    };
+    let Finding { limit, observed, held } = judged;
+    check(&name, &limit, observed.as_deref().unwrap_or("no data"), held, observed.is_some(), Owner::Sut)
+}
+
+fn name(metric: Metric, query: Option<&str>, stage: Option<&str>) -> String {
+    let query = query.map(|query| format!(" of {query}")).unwrap_or_default();
+    let stage = stage.map(|stage| format!(" in {stage}")).unwrap_or_default();
+    format!("{}{query}{stage}", metric.as_str())
+}
+
+/// What came of one limit; without an observation it is undecided.
+struct Finding {
+    limit: String,
+    observed: Option<String>,
+    held: bool,
+}
+
+fn error_rate(limit: f64, row: Option<&Row>, least: u64) -> Finding {
+    let row = row.filter(|row| row.ended() >= least);
+    Finding { limit: format!("<= {}", number(limit)), observed: row.map(|row| number(row.error_rate())), held: row.is_some_and(|row| row.error_rate() <= limit) }
+}
+
+/// Decided by time, not by the number of queries: that there were few is what a throughput says.
+fn throughput(limit: f64, row: Option<&Row>) -> Finding {
+    let row = row.filter(|row| row.seconds > 0.0);
+    Finding {
+        limit: format!(">= {}/s", number(limit)),
+        observed: row.map(|row| format!("{:.1}/s", row.throughput())),
+        held: row.is_some_and(|row| row.throughput() >= limit),
+    }
+}
+
+/// Where every query failed there is no latency, and the limit is broken all the same.
+fn latency(metric: Metric, limit: &crucible_crds::Duration, row: Option<&Row>, least: u64) -> Finding {
+    let text = format!("< {limit}");
+    let Some(row) = row else { return Finding { limit: text, observed: None, held: false } };
+    let Some(latency) = row.latency.filter(|latency| latency.count >= least) else {
+        let observed = (row.ok == 0 && row.ended() > 0).then(|| format!("none of {} answered", row.ended()));
+        return Finding { limit: text, observed, held: false };
+    };
+    let micros = of(metric, &latency);
+    let held = micros * 1e3 < nanos(limit);
+    Finding { limit: text, observed: Some(shown(micros, nanos(limit))), held }
+}
+
+/// The statistic that a metric names, in microseconds.
+#[expect(clippy::cast_precision_loss, reason = "an hour in microseconds is far below 2^53")]
+fn of(metric: Metric, latency: &Latency) -> f64 {
+    let micros = match metric {
+        Metric::P50 => latency.p50,
+        Metric::P90 => latency.p90,
+        Metric::P95 => latency.p95,
+        Metric::P99 => latency.p99,
+        Metric::P999 => latency.p999,
+        Metric::Max => latency.max,
+        Metric::Mean => return latency.mean,
+        Metric::ErrorRate | Metric::Throughput => 0,
+    };
+    micros as f64
+}
+
+#[expect(clippy::cast_precision_loss, reason = "durations are at most ten days, in nanoseconds below 2^53")]
+fn nanos(limit: &crucible_crds::Duration) -> f64 {
+    limit.span().as_nanos() as f64
+}
+
+/// Three digits, or all of them where three could not be told from the limit.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a latency is a whole number of microseconds up to an hour")]
+fn shown(micros: f64, limit_nanos: f64) -> String {
+    let close = (micros * 1e3 - limit_nanos).abs() < limit_nanos / 100.0;
+    let micros = micros.round() as u64;
+    if close { exact(micros) } else { human(micros) }
+}
