@@ -14,11 +14,11 @@ use crate::{
 };
 
 /// Beyond `deadlines.barrier`: the operator is the first to lose patience, this is for when there is none.
-const BARRIER_SLACK: Duration = Duration::from_secs(60);
+const BARRIER_SLACK: Duration = Duration::from_mins(1);
 /// Beyond the end of the last stage and the drain time.
 const LOAD_SLACK: Duration = Duration::from_secs(5);
 /// Beyond `deadlines.collect`, for the same reason.
-const COLLECT_SLACK: Duration = Duration::from_secs(60);
+const COLLECT_SLACK: Duration = Duration::from_mins(1);
 /// Between the end of the drain time and the signals: the extension keeps that time itself and says so.
 const DRAIN_SLACK: Duration = Duration::from_millis(500);
 /// Between the signal that asks and the one that does not.
@@ -149,7 +149,7 @@ pub struct Course {
     exited_at: Option<Duration>,
     terminate_at: Option<Duration>,
     kill_at: Option<Duration>,
-    terminated: bool,
+    terminated_at: Option<Duration>,
     killed_at: Option<Duration>,
     leave_by: Option<Duration>,
     left: bool,
@@ -179,7 +179,7 @@ impl Course {
             exited_at: None,
             terminate_at: None,
             kill_at: None,
-            terminated: false,
+            terminated_at: None,
             killed_at: None,
             leave_by: None,
             left: false,
@@ -374,7 +374,7 @@ impl Course {
 
     fn schedule_signals(&mut self, terminate_at: Duration) {
         let earlier = |set: Option<Duration>, at: Duration| Some(set.map_or(at, |set| set.min(at)));
-        if !self.terminated {
+        if self.terminated_at.is_none() {
             self.terminate_at = earlier(self.terminate_at, terminate_at);
         }
         self.kill_at = earlier(self.kill_at, terminate_at + KILL_AFTER);
@@ -438,7 +438,7 @@ impl Course {
 
     /// Why there is an exit but no last word.
     fn explain(&self, exit: &Exit) -> Failure {
-        let by_us = self.terminated || self.killed_at.is_some();
+        let by_us = self.terminated_at.is_some() || self.killed_at.is_some();
         match self.ending {
             Some(Cause::Overdue) => outcome::failure(Reason::ExecutionDeadlineExceeded, "The load went on beyond its planned end and the time to drain"),
             Some(Cause::HungUp) if by_us => outcome::failure(Reason::LoadGeneratorFailed, "k6 hung up on its worker in the middle of the load"),
@@ -483,7 +483,7 @@ impl Course {
         }
         if self.terminate_at.is_some_and(|at| now >= at) {
             self.terminate_at = None;
-            self.terminated = true;
+            self.terminated_at = Some(now);
             actions.push(Action::Terminate);
         }
         if self.kill_at.is_some_and(|at| now >= at) {

@@ -11,6 +11,8 @@ use tokio::{
     time::Instant,
 };
 
+use crate::record::Note;
+
 /// The longest line that is accepted: a second with every query, stage and outcome of the largest plan is far shorter.
 const LONGEST_LINE: u64 = 64 << 20;
 
@@ -162,7 +164,7 @@ impl ToK6 {
 /// Binds the socket that k6 connects to.
 pub fn listen(path: &Path) -> io::Result<UnixListener> {
     match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         Ok(()) | Err(_) => UnixListener::bind(path),
     }
 }
@@ -180,7 +182,7 @@ pub enum News {
 
 /// Carries the lines of one k6 until it hangs up. Intervals and errors wait for room in `recorder`: a disk that is
 /// slow for a moment slows the extension's reports, never its load.
-pub async fn carry(listener: UnixListener, orders: mpsc::UnboundedReceiver<ToK6>, recorder: mpsc::Sender<FromK6>, news: mpsc::Sender<News>) {
+pub async fn carry(listener: UnixListener, orders: mpsc::UnboundedReceiver<ToK6>, recorder: mpsc::Sender<Note>, news: mpsc::Sender<News>) {
     let stream = match listener.accept().await {
         Ok((stream, _)) => stream,
         Err(error) => return tell(&news, News::Closed(Some(format!("failed to accept k6's connection: {error}")))).await,
@@ -211,7 +213,7 @@ async fn write(mut to: OwnedWriteHalf, mut orders: mpsc::UnboundedReceiver<ToK6>
     tokio::time::sleep(Duration::MAX).await;
 }
 
-async fn read(from: OwnedReadHalf, recorder: &mpsc::Sender<FromK6>, news: &mpsc::Sender<News>) -> Result<(), String> {
+async fn read(from: OwnedReadHalf, recorder: &mpsc::Sender<Note>, news: &mpsc::Sender<News>) -> Result<(), String> {
     let mut lines = BufReader::with_capacity(64 << 10, from);
     let mut line = Vec::new();
     loop {
@@ -227,7 +229,7 @@ async fn read(from: OwnedReadHalf, recorder: &mpsc::Sender<FromK6>, news: &mpsc:
         match word {
             FromK6::Interval(_) | FromK6::Errors { .. } => {
                 // A recorder that is gone has already said why.
-                let _ = recorder.send(word).await;
+                let _ = recorder.send(Note::Said(word)).await;
             }
             FromK6::Unknown => tracing::info!("k6 said a word that this worker does not know"),
             FromK6::Preflight(_) | FromK6::Ready {} | FromK6::Started { .. } | FromK6::Stopping { .. } | FromK6::Finished(_) => tell(news, News::Said(word)).await,

@@ -1,1 +1,2 @@
-fn main(){}
+//! Placeholder of the k6 that the tests command.
+fn main() {}

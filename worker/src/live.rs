@@ -1,0 +1,111 @@
+//! The last two minutes of the load, second by second, for whoever watches it while it runs.
+
+use std::collections::VecDeque;
+
+use crucible_lifecycle::{
+    class::Class,
+    contract::LiveSecond,
+    histogram::{Histogram, WireError},
+};
+
+use crate::wire::Interval;
+
+/// How many seconds are kept.
+const KEPT: usize = 120;
+/// How many seconds one report carries.
+const REPORTED: usize = 60;
+
+/// A bounded list of seconds, oldest first.
+#[derive(Debug, Default)]
+pub struct Live {
+    seconds: VecDeque<LiveSecond>,
+    /// What the newest second's histogram was encoded from, because the same second may come again.
+    newest: Histogram,
+}
+
+impl Live {
+    /// Adds one second, or more of the newest one.
+    pub fn add(&mut self, interval: &Interval) -> Result<(), WireError> {
+        let ok = Class::Ok.as_str();
+        if self.seconds.back().is_none_or(|newest| newest.second < interval.second) {
+            self.newest.clear();
+            self.seconds.push_back(LiveSecond { second: interval.second, ok: 0, errors: 0, vus: 0, histogram: String::new() });
+        }
+        for record in interval.records.iter().filter(|record| record.outcome == ok) {
+            self.newest.add_encoded(&record.histogram)?;
+        }
+        if let Some(newest) = self.seconds.back_mut() {
+            let counts = |wanted: bool| interval.records.iter().filter(|record| (record.outcome == ok) == wanted).map(|record| record.count).sum::<u64>();
+            newest.ok += counts(true);
+            newest.errors += counts(false);
+            newest.vus = newest.vus.max(interval.vus);
+            newest.histogram = self.newest.encode();
+        }
+        if self.seconds.len() > KEPT {
+            self.seconds.pop_front();
+        }
+        Ok(())
+    }
+
+    /// The seconds after one, oldest first, as many as one report carries.
+    #[must_use]
+    pub fn after(&self, second: Option<u64>) -> Vec<LiveSecond> {
+        self.seconds.iter().filter(|live| second.is_none_or(|second| live.second > second)).take(REPORTED).cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Record;
+
+    fn record(outcome: &str, latencies: &[u64]) -> Record {
+        let mut histogram = Histogram::new();
+        for micros in latencies {
+            histogram.record(*micros);
+        }
+        Record {
+            query: "PointLookup".to_owned(),
+            stage: "steady".to_owned(),
+            outcome: outcome.to_owned(),
+            count: latencies.len() as u64,
+            max_micros: latencies.iter().copied().max().unwrap_or(0),
+            histogram: histogram.encode(),
+        }
+    }
+
+    fn live(intervals: &[(u64, Vec<Record>)]) -> Live {
+        let mut live = Live::default();
+        for (second, records) in intervals {
+            live.add(&Interval { second: *second, records: records.clone(), vus: 8 }).unwrap();
+        }
+        live
+    }
+
+    #[test]
+    fn a_second_counts_answers_and_errors_apart_and_keeps_the_latencies_of_answers_only() {
+        let live = live(&[(0, vec![record("ok", &[100, 200]), record("timeout", &[30_000]), record("ok", &[300])])]);
+        let [second] = &live.after(None)[..] else { panic!("one second") };
+        assert_eq!((second.second, second.ok, second.errors, second.vus), (0, 3, 1, 8));
+        let histogram = Histogram::decode(&second.histogram).unwrap();
+        assert_eq!((histogram.count(), histogram.max()), (3, Some(300)));
+    }
+
+    #[test]
+    fn the_same_second_may_come_again() {
+        let live = live(&[(0, vec![record("ok", &[1])]), (1, vec![record("ok", &[100])]), (1, vec![record("ok", &[200]), record("syntax", &[1])])]);
+        let [_, second] = &live.after(None)[..] else { panic!("two seconds") };
+        assert_eq!((second.second, second.ok, second.errors), (1, 2, 1));
+        assert_eq!(Histogram::decode(&second.histogram).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn two_minutes_are_kept_and_one_minute_is_reported() {
+        let all: Vec<_> = (0..500).map(|second| (second, vec![])).collect();
+        let live = live(&all);
+        let seconds = |after| live.after(after).iter().map(|live| live.second).collect::<Vec<_>>();
+        assert_eq!(seconds(None), (380..440).collect::<Vec<_>>());
+        assert_eq!(seconds(Some(496)), [497, 498, 499]);
+        assert_eq!(seconds(Some(499)), [0; 0]);
+    }
+}

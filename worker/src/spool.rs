@@ -1,0 +1,206 @@
+//! The result files on the worker's disk: written as the numbers come, in constant memory, and hashed on the way.
+
+use std::{
+    fs::File,
+    io::{self, BufWriter, Read, Write},
+    path::Path,
+};
+
+use crucible_lifecycle::{
+    class::Class,
+    contract::ResultFile,
+    histogram::log::{HEADER, Record as Line},
+};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::wire::{ErrorSample, Interval};
+
+/// How many error samples are kept. The exact numbers of errors are in the histogram log.
+const KEPT_SAMPLES: usize = 2000;
+
+/// A file that is hashed while it is written.
+struct Hashed {
+    file: File,
+    digest: Sha256,
+    bytes: u64,
+}
+
+impl Write for Hashed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.digest.update(&bytes[..written]);
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// A histogram log that is being written.
+pub struct HistogramLog {
+    writer: BufWriter<Hashed>,
+}
+
+impl HistogramLog {
+    /// Begins the log of a load that starts at this instant of the wall clock.
+    pub fn create(path: &Path, start_unix_nanos: i64) -> io::Result<Self> {
+        let file = File::create(path)?;
+        let mut writer = BufWriter::with_capacity(256 << 10, Hashed { file, digest: Sha256::new(), bytes: 0 });
+        let start = format!("{}.{:03}", start_unix_nanos / 1_000_000_000, start_unix_nanos / 1_000_000 % 1000);
+        let (version, legend) = HEADER.split_once('\n').unwrap_or((HEADER, ""));
+        writeln!(writer, "{version}")?;
+        writeln!(writer, "#[BaseTime: {start} (seconds since epoch)]")?;
+        writeln!(writer, "#[StartTime: {start} (seconds since epoch)]")?;
+        writeln!(writer, "#[Histograms are of microseconds, Interval_Max is in milliseconds. Tag=<query>|<stage>|<outcome>]")?;
+        write!(writer, "{legend}")?;
+        Ok(Self { writer })
+    }
+
+    /// Appends one second.
+    pub fn append(&mut self, interval: Interval) -> Result<(), SpoolError> {
+        for record in interval.records {
+            let class = Class::parse(&record.outcome).ok_or(SpoolError::Record("an outcome that is not known"))?;
+            if ![&record.query, &record.stage, &record.histogram].into_iter().all(|text| is_plain(text)) {
+                return Err(SpoolError::Record("a text that does not fit into a line of the log"));
+            }
+            let line = Line { query: record.query, stage: record.stage, class, second: interval.second, max_micros: record.max_micros, histogram: record.histogram };
+            self.writer.write_all(line.to_line().as_bytes())?;
+        }
+        Ok(self.writer.flush()?)
+    }
+
+    /// Completes the log.
+    pub fn seal(self, name: String) -> io::Result<ResultFile> {
+        let Hashed { file: _, digest, bytes } = self.writer.into_inner().map_err(io::IntoInnerError::into_error)?;
+        Ok(ResultFile { name, bytes, sha256: hex(digest) })
+    }
+}
+
+/// Why a second could not be written down.
+#[derive(Debug, thiserror::Error)]
+pub enum SpoolError {
+    /// The disk did not take it.
+    #[error("failed to write the histogram log")]
+    Write(#[from] io::Error),
+    /// The extension sent what no log can hold.
+    #[error("k6 sent a record with {0}")]
+    Record(&'static str),
+}
+
+/// What errors looked like, as a bounded list.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ErrorSamples {
+    worker: u32,
+    samples: Vec<ErrorSample>,
+    /// How many samples there was no room for.
+    omitted: u64,
+}
+
+impl ErrorSamples {
+    /// An empty list.
+    #[must_use]
+    pub fn of_worker(worker: u32) -> Self {
+        Self { worker, ..Self::default() }
+    }
+
+    /// Adds as many as there is room for.
+    pub fn add(&mut self, samples: Vec<ErrorSample>) {
+        let room = KEPT_SAMPLES - self.samples.len();
+        self.omitted += samples.len().saturating_sub(room) as u64;
+        self.samples.extend(samples.into_iter().take(room));
+    }
+
+    /// Writes the list down.
+    pub fn write(&self, path: &Path, name: String) -> io::Result<ResultFile> {
+        let text = serde_json::to_vec(self)?;
+        std::fs::write(path, &text)?;
+        Ok(ResultFile { name, bytes: text.len() as u64, sha256: hex(Sha256::new().chain_update(&text)) })
+    }
+}
+
+/// Size and checksum of a file that somebody else wrote.
+pub fn inspect(path: &Path, name: String) -> io::Result<ResultFile> {
+    let mut file = File::open(path)?;
+    let mut digest = Sha256::new();
+    let mut bytes = 0;
+    let mut buffer = vec![0; 256 << 10];
+    loop {
+        let read = file.read(&mut buffer)?;
+        if read == 0 {
+            return Ok(ResultFile { name, bytes, sha256: hex(digest) });
+        }
+        digest.update(&buffer[..read]);
+        bytes += read as u64;
+    }
+}
+
+/// Whether a text stands in a line of the log without changing its shape.
+fn is_plain(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',' && byte != b'|')
+}
+
+fn hex(digest: Sha256) -> String {
+    format!("{:x}", digest.finalize())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Record;
+
+    fn interval(second: u64, query: &str, outcome: &str) -> Interval {
+        let record = Record { query: query.to_owned(), stage: "steady".to_owned(), outcome: outcome.to_owned(), count: 1, max_micros: 12_345, histogram: "HISTFAAA".to_owned() };
+        Interval { second, records: vec![record], vus: 1 }
+    }
+
+    #[test]
+    fn the_log_has_a_header_one_line_per_record_and_the_checksum_of_its_bytes() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("worker-0.hlog");
+        let mut log = HistogramLog::create(&path, 1_700_000_000_123_456_789).unwrap();
+        log.append(interval(0, "PointLookup", "ok")).unwrap();
+        log.append(interval(7, "CountAll", "timeout")).unwrap();
+        let sealed = log.seal("histograms/worker-0.hlog".to_owned()).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(
+            text,
+            "#[Histogram log format version 1.3]\n\
+             #[BaseTime: 1700000000.123 (seconds since epoch)]\n\
+             #[StartTime: 1700000000.123 (seconds since epoch)]\n\
+             #[Histograms are of microseconds, Interval_Max is in milliseconds. Tag=<query>|<stage>|<outcome>]\n\
+             \"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\"Interval_Compressed_Histogram\"\n\
+             Tag=PointLookup|steady|ok,0.000,1.000,12.345,HISTFAAA\n\
+             Tag=CountAll|steady|timeout,7.000,1.000,12.345,HISTFAAA\n"
+        );
+        assert_eq!(sealed, inspect(&path, "histograms/worker-0.hlog".to_owned()).unwrap());
+        assert_eq!(sealed.bytes, text.len() as u64);
+    }
+
+    #[test]
+    fn a_record_that_would_change_the_shape_of_the_log_is_refused() {
+        let scratch = tempfile::tempdir().unwrap();
+        let mut log = HistogramLog::create(&scratch.path().join("l"), 0).unwrap();
+        for (query, outcome) in [("A,b", "ok"), ("A\nb", "ok"), ("A|b", "ok"), ("", "ok"), ("A", "fine")] {
+            assert!(matches!(log.append(interval(0, query, outcome)), Err(SpoolError::Record(_))), "{query:?} {outcome:?}");
+        }
+    }
+
+    #[test]
+    fn error_samples_are_bounded_and_say_how_many_were_left_out() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("errors-3.json");
+        let sample = ErrorSample { second: 1, query: "A".to_owned(), class: "other".to_owned(), code: "1064".to_owned(), message: "no".to_owned(), count: 2 };
+        let mut samples = ErrorSamples::of_worker(3);
+        samples.add(vec![sample.clone(); 1999]);
+        samples.add(vec![sample; 5]);
+        let written = samples.write(&path, "errors/worker-3.json".to_owned()).unwrap();
+        let read: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        assert_eq!((read["worker"].as_u64(), read["samples"].as_array().unwrap().len(), read["omitted"].as_u64()), (Some(3), 2000, Some(4)));
+        assert_eq!(read["samples"][0], serde_json::json!({"second": 1, "query": "A", "class": "other", "code": "1064", "message": "no", "count": 2}));
+        assert_eq!(written, inspect(&path, "errors/worker-3.json".to_owned()).unwrap());
+    }
+}
