@@ -1,0 +1,178 @@
+//! What the operator is told when it starts. The chart sets the environment variables; nothing else reads them.
+
+use std::net::SocketAddr;
+
+use clap::{Parser, ValueEnum};
+use crucible_lifecycle::run::observed::Settings;
+use crucible_store::vault::S3Settings;
+
+/// Runs load tests declared as TestPlan and TestRun objects.
+///
+/// Credentials of the bucket come from the AWS environment (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a web
+/// identity); those of the cluster from the pod's service account or the kubeconfig.
+#[derive(Clone, Debug, Parser)]
+#[command(version)]
+pub struct Args {
+    /// The operator's own namespace. The leases of systems under test and of the leader live there.
+    #[arg(long, env = "CRUCIBLE_NAMESPACE")]
+    pub namespace: String,
+
+    /// The name of the operator's own pod: what the leader's lease is held by.
+    #[arg(long, env = "CRUCIBLE_POD_NAME")]
+    pub pod_name: String,
+
+    /// Only runs and plans of this namespace are looked at. All namespaces when absent.
+    #[arg(long, env = "CRUCIBLE_WATCH_NAMESPACE")]
+    pub watch_namespace: Option<String>,
+
+    /// The image of the worker pods.
+    #[arg(long, env = "CRUCIBLE_WORKER_IMAGE")]
+    pub worker_image: String,
+
+    /// When the image of the worker pods is pulled.
+    #[arg(long, env = "CRUCIBLE_WORKER_IMAGE_PULL_POLICY", value_enum, default_value_t = PullPolicy::IfNotPresent)]
+    pub worker_image_pull_policy: PullPolicy,
+
+    /// Where workers check in, as worker pods reach it, for example `http://crucible-operator.crucible.svc:9090`.
+    #[arg(long, env = "CRUCIBLE_CHECK_IN_URL")]
+    pub check_in_url: String,
+
+    /// The bucket of the results.
+    #[arg(long, env = "CRUCIBLE_BUCKET")]
+    pub bucket: String,
+
+    /// `http(s)://host[:port]` of the S3 server. AWS itself when absent.
+    #[arg(long, env = "CRUCIBLE_S3_ENDPOINT")]
+    pub s3_endpoint: Option<String>,
+
+    /// The same server as worker pods reach it. As the operator reaches it when absent.
+    #[arg(long, env = "CRUCIBLE_S3_WORKER_ENDPOINT")]
+    pub s3_worker_endpoint: Option<String>,
+
+    /// The region of the bucket.
+    #[arg(long, env = "CRUCIBLE_S3_REGION", default_value = "us-east-1")]
+    pub s3_region: String,
+
+    /// Where /healthz, /readyz and /metrics answer.
+    #[arg(long, env = "CRUCIBLE_ADMIN_ADDRESS", default_value = "0.0.0.0:8080")]
+    pub admin_address: SocketAddr,
+
+    /// Where the workers' check-in answers.
+    #[arg(long, env = "CRUCIBLE_CHECK_IN_ADDRESS", default_value = "0.0.0.0:9090")]
+    pub check_in_address: SocketAddr,
+
+    /// What is logged, in the words of tracing's EnvFilter.
+    #[arg(long, env = "CRUCIBLE_LOG", default_value = "info,kube=warn")]
+    pub log: String,
+}
+
+/// When an image is pulled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "verbatim")]
+pub enum PullPolicy {
+    /// Each time a pod starts.
+    Always,
+    /// Where the node does not have it.
+    IfNotPresent,
+    /// It is expected on the node.
+    Never,
+}
+
+/// The arguments, sorted by who needs them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// What decisions depend on.
+    pub settings: Settings,
+    /// Where the bucket is.
+    pub s3: S3Settings,
+    /// What the leader's lease is held by.
+    pub pod_name: String,
+    /// The one namespace that is looked at, where it is one.
+    pub watch_namespace: Option<String>,
+    /// Where health and metrics answer.
+    pub admin_address: SocketAddr,
+    /// Where the workers' check-in answers.
+    pub check_in_address: SocketAddr,
+    /// What is logged.
+    pub log: String,
+}
+
+impl Args {
+    /// Sorts the arguments. Every field is named here, so that a new argument cannot be forgotten.
+    #[must_use]
+    pub fn into_config(self) -> Config {
+        let Self {
+            namespace,
+            pod_name,
+            watch_namespace,
+            worker_image,
+            worker_image_pull_policy,
+            check_in_url,
+            bucket,
+            s3_endpoint,
+            s3_worker_endpoint,
+            s3_region,
+            admin_address,
+            check_in_address,
+            log,
+        } = self;
+        let image_pull_policy = match worker_image_pull_policy {
+            PullPolicy::Always => "Always",
+            PullPolicy::IfNotPresent => "IfNotPresent",
+            PullPolicy::Never => "Never",
+        };
+        Config {
+            settings: Settings {
+                namespace,
+                worker_image,
+                image_pull_policy: image_pull_policy.to_owned(),
+                check_in_url,
+                bucket: bucket.clone(),
+            },
+            s3: S3Settings { bucket, endpoint: filled(s3_endpoint), worker_endpoint: filled(s3_worker_endpoint), region: s3_region },
+            pod_name,
+            watch_namespace: filled(watch_namespace),
+            admin_address,
+            check_in_address,
+            log,
+        }
+    }
+}
+
+/// An environment variable that is set to nothing counts as absent: charts render empty values.
+fn filled(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(more: &[&str]) -> Result<Args, clap::Error> {
+        let needed = [
+            "operator", "--namespace", "crucible", "--pod-name", "operator-0", "--worker-image", "worker:1", "--check-in-url",
+            "http://operator:9090", "--bucket", "reports",
+        ];
+        Args::try_parse_from(needed.iter().chain(more))
+    }
+
+    #[test]
+    fn what_is_needed_is_enough() {
+        let config = parse(&[]).unwrap().into_config();
+        assert_eq!(config.settings.image_pull_policy, "IfNotPresent");
+        assert_eq!(config.s3.region, "us-east-1");
+        assert_eq!(config.watch_namespace, None);
+    }
+
+    #[test]
+    fn an_empty_value_counts_as_absent() {
+        let config = parse(&["--watch-namespace", "", "--s3-endpoint", ""]).unwrap().into_config();
+        assert_eq!((config.watch_namespace, config.s3.endpoint), (None, None));
+    }
+
+    #[test]
+    fn a_pull_policy_is_spelt_as_kubernetes_spells_it() {
+        assert_eq!(parse(&["--worker-image-pull-policy", "Never"]).unwrap().into_config().settings.image_pull_policy, "Never");
+        assert!(parse(&["--worker-image-pull-policy", "never"]).is_err());
+    }
+}

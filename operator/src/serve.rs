@@ -1,0 +1,129 @@
+//! The operator's process from start to end: connect, take part in the election, work while leading, stop in order.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use crucible_store::vault::S3Vault;
+use jiff::Timestamp;
+use kube::client::ClientBuilder;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Config,
+    admin::{self, Admin},
+    context::{Abilities, Clock, Context, Entropy},
+    leader, run,
+    telemetry::Metrics,
+    workers::HttpWorkers,
+};
+
+/// Serves until the process is told to stop or leadership is lost. The load of live runs goes on without it.
+pub async fn serve(config: Config) -> anyhow::Result<()> {
+    let Config { settings, s3, pod_name, watch_namespace, admin_address, check_in_address, log: _ } = config;
+    let metrics = Arc::new(Metrics::default());
+    let mut cluster = kube::Config::infer().await.context("failed to find the cluster's configuration")?;
+    cluster.connect_timeout = Some(std::time::Duration::from_secs(3));
+    let client = ClientBuilder::try_from(cluster).context("failed to set up the cluster's client")?.with_layer(&metrics.request_counter()).build();
+    let abilities = Abilities {
+        client: client.clone(),
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+        vault: Arc::new(S3Vault::new(s3).await),
+        workers: Arc::new(HttpWorkers::default()),
+    };
+    let namespace = settings.namespace.clone();
+    let (ctx, woken) = Context::new(abilities, settings, watch_namespace, metrics);
+    let ctx = Arc::new(ctx);
+
+    let stop = stop_on_signal()?;
+    let (leading, led) = watch::channel(false);
+    let health = TcpListener::bind(admin_address).await.with_context(|| format!("failed to listen on {admin_address}"))?;
+    let check_in = TcpListener::bind(check_in_address).await.with_context(|| format!("failed to listen on {check_in_address}"))?;
+    let served = tokio::spawn(admin::serve(Admin { ctx: Arc::clone(&ctx), leading: led.clone() }, health, check_in, stop.clone()));
+
+    // The election outlives the controllers: the lease is given back when their passes are finished.
+    let resign = CancellationToken::new();
+    let election = {
+        let resign = resign.clone();
+        tokio::spawn(async move { leader::take_part(client, &namespace, &pod_name, &leading, &resign).await })
+    };
+    let controllers = control(Arc::clone(&ctx), woken, led.clone(), stop.clone());
+    tokio::pin!(controllers);
+    tokio::select! {
+        () = &mut controllers => {}
+        () = lost(led) => {
+            // Whoever leads now goes on; a pass in hand is made safe by its preconditions.
+            tracing::error!("ends, because another replica leads");
+        }
+    }
+    stop.cancel();
+    resign.cancel();
+    election.await.context("the election broke off")?;
+    served.await.context("the ports broke off")?.context("failed to serve")?;
+    Ok(())
+}
+
+/// Runs the controllers from the moment this replica leads.
+async fn control(ctx: Arc<Context>, woken: tokio::sync::mpsc::UnboundedReceiver<crate::context::RunKey>, mut led: watch::Receiver<bool>, stop: CancellationToken) {
+    tokio::select! {
+        elected = led.wait_for(|leading| *leading) => if elected.is_err() { return },
+        () = stop.cancelled() => return,
+    }
+    tokio::join!(run::control(Arc::clone(&ctx), woken, stop.clone()), crate::plan::control(ctx, stop));
+}
+
+/// Done when this replica led and does not lead any more.
+async fn lost(mut led: watch::Receiver<bool>) {
+    if led.wait_for(|leading| *leading).await.is_ok() {
+        // An error means that the election is over, which comes to the same.
+        let _ = led.wait_for(|leading| !*leading).await;
+    } else {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Cancelled when the process is told to end.
+fn stop_on_signal() -> anyhow::Result<CancellationToken> {
+    let stop = CancellationToken::new();
+    let mut terminate = signal(SignalKind::terminate()).context("failed to listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("failed to listen for SIGINT")?;
+    let cancel = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }
+        tracing::info!("stopping: passes in hand are finished, load goes on");
+        cancel.cancel();
+    });
+    Ok(stop)
+}
+
+struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
+
+struct SystemEntropy;
+
+impl Entropy for SystemEntropy {
+    fn hex64(&self) -> String {
+        use std::fmt::Write;
+        let mut bytes = [0_u8; 32];
+        if let Err(error) = getrandom::fill(&mut bytes) {
+            // Without randomness there are no tokens, and without tokens no runs: better to end than to guess.
+            tracing::error!(%error, "the system gives no randomness");
+            std::process::abort();
+        }
+        bytes.iter().fold(String::with_capacity(64), |mut hex, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
+    }
+}
