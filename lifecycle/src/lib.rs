@@ -13,6 +13,7 @@ pub mod notice;
 pub mod plan;
 pub mod problem;
 pub mod results;
+pub mod review;
 pub mod run;
 pub mod seen;
 pub mod segment;

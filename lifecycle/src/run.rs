@@ -21,3 +21,5 @@ mod waiting_room;
 pub use decide::decide;
 pub use decision::{Child, CollectRequest, Decision, Gone, Order};
 pub use observed::Observed;
+
+pub(crate) use draft::bounded;

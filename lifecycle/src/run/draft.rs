@@ -34,6 +34,7 @@ pub enum Step {
 pub struct Draft {
     pub now: Timestamp,
     pub uid: String,
+    pub name: String,
     pub status: TestRunStatus,
     pub plan: Option<FrozenPlan>,
     pub ensure: Vec<Child>,
@@ -57,6 +58,7 @@ impl Draft {
         Self {
             now: observed.now,
             uid: observed.run.metadata.uid.clone().unwrap_or_default(),
+            name: observed.run.metadata.name.clone().unwrap_or_default(),
             status,
             plan: observed.frozen.found().cloned(),
             ensure: Vec::new(),
@@ -122,7 +124,10 @@ impl Draft {
 
     /// Tells people what has happened.
     pub fn notice(&mut self, severity: Severity, reason: Reason, message: impl Into<String>) {
-        self.notices.push(Notice { severity, reason, message: bounded(message.into(), 1024) });
+        let notice = Notice { severity, reason, message: bounded(message.into(), 1024) };
+        if !self.notices.contains(&notice) {
+            self.notices.push(notice);
+        }
     }
 
     /// Ends the run without results: says why, gives everything back and ends the load.
@@ -137,7 +142,11 @@ impl Draft {
                 Some(Verdict { outcome: outcome_of(reason), reasons: vec![reason.to_string(), bounded(message, 300)], checks: Vec::new() });
             self.ensure.clear();
             self.order = Order::None;
-            self.give_back();
+            self.remove_workers();
+            // While workers may still be sending queries, the system under test is not given to the next run.
+            if self.status.start_at.is_none() {
+                self.release();
+            }
         }
         step
     }
@@ -155,16 +164,10 @@ impl Draft {
         step
     }
 
-    /// Removes what would go on without the run, and gives the system under test back.
-    pub fn give_back(&mut self) {
-        self.remove_workers();
-        self.release();
-    }
-
     /// Removes the workers, where the run came as far as having some.
     pub fn remove_workers(&mut self) {
-        if let Some(plan) = &self.plan {
-            self.remove.push(Gone::Workers { name: names::child(&plan.run.name, &plan.run.uid, Role::Workers) });
+        if self.status.plan.is_some() {
+            self.remove.push(Gone::Workers { name: names::child(&self.name, &self.uid, Role::Workers) });
         }
     }
 

@@ -7,7 +7,7 @@ use crucible_crds::{Phase, Reason};
 use super::{
     decision::{Gone, Order},
     draft::{Draft, Step},
-    observed::{Observed, PodState},
+    observed::{Observed, PodState, PodView},
 };
 use crate::{build::labels, notice::Severity, seen::Seen};
 
@@ -18,11 +18,16 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A finished run gives back what it may still hold, and is deleted when its time has passed.
 pub fn rest(observed: &Observed, draft: &mut Draft) -> Step {
-    if observed.lease.found().is_some_and(|held| held.holder_uid == draft.uid) {
-        draft.release();
-    }
     if draft.phase() == Phase::Failed && observed.job.found().is_some_and(|job| !job.deleting) {
         draft.remove_workers();
+    }
+    if observed.lease.found().is_some_and(|held| held.holder_uid == draft.uid) {
+        let ended = draft.status.completed_at.as_ref().map_or(draft.now, |at| at.0);
+        if draft.phase() == Phase::Completed || quiet(&observed.pods) || draft.since(ended) >= PATIENCE {
+            draft.release();
+        } else {
+            draft.wake_after(AGAIN);
+        }
     }
     let keep = observed.run.spec.ttl_after_finished.as_ref().map(|ttl| ttl.span());
     if let (Some(keep), Some(ended)) = (keep, draft.status.completed_at.as_ref().map(|at| at.0)) {
@@ -34,6 +39,15 @@ pub fn rest(observed: &Observed, draft: &mut Draft) -> Step {
         }
     }
     Step::Stay
+}
+
+/// Whether no pod of the run can send a query any more.
+fn quiet(pods: &Seen<Vec<PodView>>) -> bool {
+    match pods {
+        Seen::Absent => true,
+        Seen::Found(pods) => pods.iter().all(|pod| matches!(pod.state, PodState::Ended { .. })),
+        Seen::Unreadable(_) => false,
+    }
 }
 
 /// A deleted run ends its load, sees the pods go, gives the system under test back and only then lets itself go.
@@ -48,21 +62,18 @@ pub fn delete(observed: &Observed, draft: &mut Draft) {
     }
     draft.remove_workers();
     let patient = draft.since(asked) < PATIENCE;
-    match &observed.pods {
-        Seen::Absent => {}
-        Seen::Found(pods) if pods.iter().all(|pod| matches!(pod.state, PodState::Ended { .. })) => {}
-        Seen::Found(_) | Seen::Unreadable(_) if patient && draft.plan.is_some() => {
+    if !quiet(&observed.pods) {
+        if patient && draft.status.plan.is_some() {
             if draft.status.start_at.is_some() {
                 draft.order = Order::Stop { reason: Reason::Deleted.to_string() };
             }
             draft.wake_after(AGAIN);
             return;
         }
-        Seen::Found(pods) => {
+        if let Some(pods) = observed.pods.found() {
             let names: Vec<&str> = pods.iter().map(|pod| pod.name.as_str()).collect();
             draft.notice(Severity::Warning, Reason::Deleted, format!("Pods of the run did not end and are left to the cluster: {}", names.join(", ")));
         }
-        Seen::Unreadable(_) => {}
     }
     draft.release();
     draft.remove.push(Gone::Finalizer);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crucible_crds::{Phase, Reason, test_run::QueueStatus};
 
 use super::{
-    decision::Child,
+    decision::{Child, Order},
     draft::{Draft, Step},
     observed::{HolderState, Observed},
 };
@@ -75,6 +75,8 @@ pub fn plan_gone(observed: &Observed, draft: &mut Draft) -> Step {
     if observed.frozen.is_absent() {
         return draft.fail(Reason::FrozenPlanMissing, "The ConfigMap with the run's frozen plan was deleted");
     }
+    // The workers are still listened to: what is not readable for a moment must not cost what they say.
+    draft.order = Order::Listen;
     draft.wake_after(AGAIN);
     Step::Stay
 }

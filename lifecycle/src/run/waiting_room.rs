@@ -126,12 +126,15 @@ fn refused(observed: &Observed, plan: &FrozenPlan, draft: &Draft) -> Option<(Rea
 fn late(observed: &Observed, plan: &FrozenPlan, ready: &[u32]) -> (Reason, String) {
     let expected = plan.spec.load.workers;
     let pods = observed.pods.found().map(Vec::as_slice).unwrap_or_default();
-    let no_room = pods.iter().find_map(|pod| match &pod.state {
-        PodState::Unschedulable(why) => Some((pod, why)),
-        _ => None,
+    let told = pods.iter().find_map(|pod| match &pod.state {
+        PodState::Unschedulable(why) => Some((Reason::Unschedulable, format!("Pod {} found no node within deadlines.barrier: {why}", pod.name))),
+        PodState::ImagePull(why) => Some((Reason::ImagePull, format!("The image of pod {} cannot be pulled: {why}", pod.name))),
+        PodState::ConfigError(why) => Some((Reason::SecretNotFound, format!("Pod {} cannot be started: {why}", pod.name))),
+        PodState::Starting | PodState::Running | PodState::Ended { .. } | PodState::Leaving(_) => None,
     });
-    if let Some((pod, why)) = no_room {
-        return (Reason::Unschedulable, format!("Pod {} found no node within deadlines.barrier: {why}", pod.name));
+    let rejected = || observed.job.found().and_then(|job| job.create_error.as_ref()).map(|why| (Reason::WorkersRejected, format!("The cluster refuses the worker pods: {why}")));
+    if let Some(story) = told.or_else(rejected) {
+        return story;
     }
     let missing: Vec<String> = (0..expected).filter(|index| !ready.contains(index)).take(10).map(|index| index.to_string()).collect();
     let message = format!("{} of {expected} workers were ready within deadlines.barrier; not ready: {}", ready.len(), missing.join(", "));

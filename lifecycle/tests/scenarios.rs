@@ -1,0 +1,92 @@
+//! Scenario scripts: each tells the story of a run in domain words, and what was decided when.
+//!
+//! A script in `tests/scenarios` is a story, a line `---` and the timeline that must come of it. The words are explained
+//! in `world/script.rs`. With `UPDATE_EXPECT=1` the timelines are written anew; read the difference before you keep it.
+
+mod world;
+
+use std::{fs, path::Path};
+
+/// Plays one script and compares its timeline.
+fn check(name: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios").join(format!("{name}.txt"));
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("failed to read {}: {error}", path.display()));
+    let (story, expected) = text.split_once("---\n").unwrap_or((&text, ""));
+    let timeline = world::play(story);
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        fs::write(&path, format!("{story}---\n{timeline}")).unwrap();
+        return;
+    }
+    assert!(timeline == expected, "{name}: the timeline differs\n--- expected\n{expected}--- decided\n{timeline}");
+}
+
+macro_rules! scenarios {
+    ($($name:ident)+) => {
+        $(#[test] fn $name() { check(stringify!($name)); })+
+
+        #[test]
+        fn every_script_is_played() {
+            let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
+            let mut scripts: Vec<String> = fs::read_dir(directory)
+                .unwrap()
+                .map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
+                .collect();
+            scripts.sort();
+            let mut played = vec![$(stringify!($name).to_owned()),+];
+            played.sort();
+            assert_eq!(scripts, played);
+        }
+    };
+}
+
+scenarios! {
+    happy_path
+    warm_start_in_one_pass
+    worker_lost_before_the_start
+    worker_lost_during_the_load
+    worker_lost_after_the_load
+    worker_gone_after_its_upload
+    worker_out_of_memory
+    worker_silent_with_its_node
+    worker_ends_early_by_itself
+    barrier_deadline
+    no_room_for_a_worker
+    image_cannot_be_pulled
+    pods_are_rejected
+    stop_while_pending
+    stop_while_queued
+    stop_in_the_waiting_room
+    stop_during_the_load
+    stop_while_collecting
+    stop_and_a_worker_hangs
+    plan_missing_at_first
+    plan_never_comes
+    plan_is_wrong
+    plan_edited_during_the_load
+    plan_deleted_during_the_load
+    frozen_plan_deleted
+    secret_missing
+    secret_without_password
+    workload_unreadable
+    sut_unreachable
+    password_refused
+    query_refused
+    abort_rule
+    queued_behind_another_run
+    queue_deadline
+    holder_died_without_giving_back
+    deleted_while_pending
+    deleted_while_queued
+    deleted_in_the_waiting_room
+    deleted_during_the_load
+    deleted_while_collecting
+    deleted_after_the_end
+    deleted_with_a_dead_node
+    results_missing
+    results_corrupt
+    operator_dies_before_the_start_order
+    operator_dies_during_the_load
+    operator_dies_while_collecting
+    kept_for_a_while_after_the_end
+    load_that_never_ends
+}

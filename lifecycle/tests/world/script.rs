@@ -1,0 +1,164 @@
+//! The words of a scenario script.
+//!
+//! `given …` sets the world up, `start` creates the run, `after <time> …` lets time pass and then something happen.
+//! Several things that happen at once are parted by commas.
+
+use crucible_crds::{Outcome, Reason};
+use crucible_lifecycle::{
+    contract::WorkerState,
+    run::observed::{Collection, Contender, Fleet, HolderState, LeaseView, PodState},
+    seen::Seen,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::World;
+
+/// Plays a story and gives back the timeline of what was decided.
+pub fn play(story: &str) -> String {
+    let mut world = World::new();
+    for line in story.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
+        match verb {
+            "given" => all(&mut world, rest),
+            "start" => world.settle(),
+            "after" => {
+                let (span, events) = rest.split_once(' ').unwrap_or((rest, ""));
+                world.pass(span.parse::<crucible_crds::Duration>().unwrap_or_else(|error| panic!("{line}: {error}")).span());
+                all(&mut world, events);
+                world.settle();
+            }
+            _ => panic!("{line}: a line begins with given, start or after"),
+        }
+    }
+    world.timeline
+}
+
+fn all(world: &mut World, events: &str) {
+    for event in events.split(", ").map(str::trim).filter(|event| !event.is_empty()) {
+        happen(world, event);
+    }
+}
+
+fn happen(world: &mut World, event: &str) {
+    let words: Vec<&str> = event.split(' ').collect();
+    match words.as_slice() {
+        ["workers", state] => [0, 1].into_iter().for_each(|index| {
+            world.report(index, state_of(state));
+        }),
+        ["worker", index, "fails", reason, message @ ..] => world.fail_worker(number(index), reason, &message.join(" ")),
+        ["worker", index, "vanishes"] => {
+            world.pods.remove(&number(index));
+        }
+        ["worker", index, "exits", code, reason] => world.end_pod(number(index), code.parse().unwrap(), reason, None),
+        ["worker", index, "leaves", "after", "its", "upload"] => world.end_pod(number(index), 0, "Completed", Some(WorkerState::Uploaded)),
+        ["worker", index, "ends", "early"] => world.report(number(index), WorkerState::Finished).interrupted = true,
+        ["worker", index, "falls", "silent"] => silence(world, number(index)),
+        ["worker", index, state] => {
+            world.report(number(index), state_of(state));
+        }
+        ["pods", "end"] => [0, 1].into_iter().for_each(|index| world.end_pod(index, 143, "Error", None)),
+        ["pods", "are", "gone"] => world.pods.clear(),
+        ["pod", index, "finds", "no", "node"] => pod(world, index, PodState::Unschedulable("0/1 nodes are available: insufficient cpu".to_owned())),
+        ["pod", index, "cannot", "pull", "its", "image"] => pod(world, index, PodState::ImagePull("manifest unknown".to_owned())),
+        ["pods", "are", "refused"] => {
+            world.pods.clear();
+            if let Some(job) = &mut world.job {
+                job.create_error = Some("exceeded quota: pods".to_owned());
+            }
+        }
+        ["load", "for", seconds, "s", "with", ok, "ok", "and", errors, "errors", "each"] => {
+            world.live(seconds.parse().unwrap(), ok.parse().unwrap(), errors.parse().unwrap());
+        }
+        ["user", "stops"] => {
+            world.run.spec.stop = true;
+            world.run.metadata.generation = Some(2);
+        }
+        ["user", "deletes"] => {
+            if world.run.metadata.finalizers.is_some() {
+                world.run.metadata.deletion_timestamp = Some(Time(world.now));
+            }
+        }
+        ["run", "is", "kept", "for", span] => world.run.spec.ttl_after_finished = Some(span.parse().unwrap()),
+        ["plan", "is", "edited"] => {
+            let plan = world.plan_mut();
+            plan.spec.load.workers = 5;
+            plan.metadata.generation = Some(4);
+        }
+        ["plan", "asks", "for", query] => {
+            world.plan_mut().spec.workload.mix = vec![crucible_crds::test_plan::MixEntry { query: (*query).into(), weight: 1 }];
+        }
+        ["plan", "is", "missing"] | ["plan", "is", "deleted"] => world.plan = Seen::Absent,
+        ["plan", "comes"] => world.plan = World::new().plan,
+        ["frozen", "plan", "is", "deleted"] => world.frozen = Seen::Absent,
+        ["workload", "is", "unreadable"] => world.workload = Some(Seen::Unreadable("the bucket does not answer".to_owned())),
+        ["workload", "is", "readable"] => world.workload = None,
+        ["secret", "is", "missing"] => world.secret = Seen::Absent,
+        ["secret", "has", "only", "username"] => world.secret = Seen::Found(["username".to_owned()].into()),
+        ["another", "run", "holds", "the", "database"] => {
+            world.ahead = vec![Contender { uid: "other".to_owned(), name: "shop-tests/earlier".to_owned() }];
+            world.lease = Some(LeaseView {
+                holder_uid: "other".to_owned(),
+                holder: "shop-tests/earlier".to_owned(),
+                holder_state: HolderState::Live,
+                resource_version: "1".to_owned(),
+            });
+        }
+        ["the", "other", "run", "ends"] => {
+            world.ahead.clear();
+            world.lease = None;
+        }
+        ["the", "other", "run", "vanishes"] => {
+            world.ahead.clear();
+            if let Some(held) = &mut world.lease {
+                held.holder_state = HolderState::Gone;
+            }
+        }
+        ["results", "are", "merged", outcome] => world.merged(outcome_of(outcome), 2),
+        ["results", "of", workers, "are", "merged", outcome] => world.merged(outcome_of(outcome), number(workers)),
+        ["results", "are", "corrupt"] => world.lose_results(Reason::ResultsCorrupt, "histograms/worker-1.hlog is not what worker 1 handed in"),
+        ["operator", "dies"] => {
+            let Fleet { workers, live } = Fleet::default();
+            (world.reports, world.live) = (workers, live);
+            world.collection = Collection::Idle;
+            world.order = crucible_lifecycle::run::Order::None;
+        }
+        _ => panic!("{event:?}: nothing is known that happens like this"),
+    }
+}
+
+fn pod(world: &mut World, index: &str, state: PodState) {
+    if let Some(pod) = world.pods.get_mut(&number(index)) {
+        pod.state = state;
+    }
+}
+
+/// A worker whose node is gone: the pod still looks as if it ran, and nothing is heard any more.
+fn silence(world: &mut World, index: u32) {
+    world.silent.insert(index);
+}
+
+fn number(text: &str) -> u32 {
+    text.parse().unwrap_or_else(|_| panic!("{text} is not a number"))
+}
+
+fn outcome_of(word: &str) -> Outcome {
+    match word {
+        "Passed" => Outcome::Passed,
+        "Failed" => Outcome::Failed,
+        "Aborted" => Outcome::Aborted,
+        _ => panic!("{word} is not a verdict of these scripts"),
+    }
+}
+
+fn state_of(word: &str) -> WorkerState {
+    match word {
+        "preparing" => WorkerState::Preparing,
+        "ready" => WorkerState::Ready,
+        "armed" => WorkerState::Armed,
+        "running" => WorkerState::Running,
+        "draining" => WorkerState::Draining,
+        "finished" => WorkerState::Finished,
+        "uploaded" => WorkerState::Uploaded,
+        _ => panic!("{word} is not a state of a worker"),
+    }
+}
