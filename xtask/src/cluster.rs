@@ -43,7 +43,9 @@ enum Action {
     Status,
     /// Print the path of the kubeconfig
     Kubeconfig,
-    /// Keep a local port open to a service
+    /// Open a port of 127.0.0.1 to a service until the cluster goes down
+    Open(Target),
+    /// What `open` leaves running
     #[command(hide = true)]
     Forward(Target),
 }
@@ -59,9 +61,13 @@ pub struct Options {
 /// A service, and the local port that leads to it.
 #[derive(clap::Args, Clone, Debug)]
 struct Target {
+    /// The service's namespace
     namespace: String,
+    /// The service's name
     service: String,
+    /// The port on 127.0.0.1
     local_port: u16,
+    /// The service's own port
     remote_port: u16,
 }
 
@@ -77,6 +83,10 @@ impl Args {
             Action::Down => down()?,
             Action::Status => status()?,
             Action::Kubeconfig => println!("{}", current()?.context("no cluster is up")?.kubeconfig()?.display()),
+            Action::Open(target) => {
+                let cluster = current()?.context("no cluster is up")?;
+                cluster.port_forward(&target.namespace, &target.service, target.local_port, target.remote_port)?;
+            }
             Action::Forward(target) => forward::serve(&current()?.context("no cluster is up")?, &target)?,
         }
         Ok(())

@@ -8,9 +8,10 @@ mod layer;
 mod layout;
 mod recipe;
 
+use std::thread;
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::ValueEnum;
 
 use crate::cluster;
@@ -104,9 +105,11 @@ pub fn build_and_load(images: &[Image], profile: Profile) -> Result<()> {
         say::note(format!("{} images are ready after {}; no cluster is up to load them into", built.len(), say::took(start)));
         return Ok(());
     };
-    for image in &built {
-        cluster.load_image(image)?;
-    }
+    // One image's unpacking overlaps another's copying.
+    thread::scope(|threads| {
+        let loads: Vec<_> = built.iter().map(|image| threads.spawn(|| cluster.load_image(image))).collect();
+        loads.into_iter().try_for_each(|load| load.join().unwrap_or_else(|_| bail!("loading an image panicked")))
+    })?;
     say::note(format!("{} images are in the cluster after {}", built.len(), say::took(start)));
     Ok(())
 }

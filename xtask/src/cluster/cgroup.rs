@@ -18,16 +18,26 @@ const COUNTING: [&str; 3] = ["pids", "freezer", "systemd"];
 
 struct Hierarchy {
     mount: PathBuf,
-    unified: bool,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// One of the many of v1
+    Legacy,
+    /// The only one, of v2
+    Unified,
+    /// That of v2 beside those of v1: it shares nothing out, and runc makes groups in it all the same
+    Spare,
 }
 
 /// Makes the cgroups and answers the task list that the cluster's own programs join.
 pub fn create() -> Result<PathBuf> {
     let all = hierarchies()?;
-    for hierarchy in &all {
+    for hierarchy in all.iter().filter(|hierarchy| hierarchy.kind != Kind::Spare) {
         let ours = hierarchy.mount.join(NAME);
         fs::create_dir_all(&ours).with_context(|| format!("failed to make the cgroup {}", ours.display()))?;
-        if hierarchy.unified {
+        if hierarchy.kind == Kind::Unified {
             share_controllers(&hierarchy.mount, &ours)?;
         } else {
             inherit_cpuset(&hierarchy.mount, &ours);
@@ -76,12 +86,14 @@ fn hierarchies() -> Result<Vec<Hierarchy>> {
         if let [_, mount, kind @ ("cgroup" | "cgroup2"), ..] = fields[..]
             && mount.starts_with("/sys/fs/cgroup")
         {
-            found.push(Hierarchy { mount: PathBuf::from(mount), unified: kind == "cgroup2" });
+            let kind = if kind == "cgroup2" { Kind::Unified } else { Kind::Legacy };
+            found.push(Hierarchy { mount: PathBuf::from(mount), kind });
         }
     }
-    // Beside v1 hierarchies a v2 one has no controllers, and containers do not use it.
-    if found.iter().any(|hierarchy| !hierarchy.unified) {
-        found.retain(|hierarchy| !hierarchy.unified);
+    if found.iter().any(|hierarchy| hierarchy.kind == Kind::Legacy) {
+        for hierarchy in found.iter_mut().filter(|hierarchy| hierarchy.kind == Kind::Unified) {
+            hierarchy.kind = Kind::Spare;
+        }
     }
     Ok(found)
 }

@@ -11,15 +11,17 @@ use super::{cgroup, network};
 use crate::{paths, program, say};
 
 /// Directories that kubelet and containerd make outside their own, whatever they are told.
-const FOREIGN_DIRECTORIES: [&str; 8] = [
+const FOREIGN_DIRECTORIES: [&str; 10] = [
     "/var/log/containers",
     "/var/lib/kubelet",
     "/var/lib/kubelet/device-plugins",
     "/run/containerd",
     "/run/containerd/s",
-    "/run/flannel",
-    "/var/run/netns",
+    "/run/mount",
+    "/run/netns",
     "/var/lib/cni",
+    "/var/lib/cni/results",
+    "/var/lib/cni/networks",
 ];
 
 /// Whether an earlier cluster left anything.
@@ -50,6 +52,7 @@ pub fn clean() -> Result<()> {
         let _ = fs::remove_file(socket);
     }
     remove_log_links(&state.join("pods"));
+    remove_address_results();
     if let Some(record) = &record {
         network::restore_kernel_settings(&record.kernel_settings)?;
         remove_made_directories(&record.made_directories);
@@ -97,6 +100,18 @@ fn remove_log_links(pod_logs: &Path) {
     for link in entries.flatten().map(|entry| entry.path()) {
         if fs::read_link(&link).is_ok_and(|target| target.starts_with(pod_logs)) {
             let _ = fs::remove_file(link);
+        }
+    }
+}
+
+/// containerd's CNI library keeps what each plugin answered, for our network and for the loopback of the same pod.
+fn remove_address_results() {
+    let directory = Path::new("/var/lib/cni/results");
+    let Ok(entries) = fs::read_dir(directory) else { return };
+    for name in entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()) {
+        if let Some(pod) = name.strip_prefix("crucible-").and_then(|rest| rest.strip_suffix("-eth0")) {
+            let _ = fs::remove_file(directory.join(&name));
+            let _ = fs::remove_file(directory.join(format!("cni-loopback-{pod}-lo")));
         }
     }
 }

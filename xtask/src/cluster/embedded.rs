@@ -229,6 +229,7 @@ fn controller_manager_arguments(state: &Path) -> Vec<String> {
         format!("--service-account-private-key-file={}", pki.join("service-account.key").display()),
         format!("--cluster-signing-cert-file={}", pki.join("ca.crt").display()),
         format!("--cluster-signing-key-file={}", pki.join("ca.key").display()),
+        format!("--flex-volume-plugin-dir={}", state.join("kubelet/plugins-exec").display()),
     ];
     arguments.extend(["kubeconfig", "authentication-kubeconfig", "authorization-kubeconfig"].map(|flag| format!("--{flag}={}", kubeconfig.display())));
     let plain = [
