@@ -1,1 +1,18 @@
-//! The worker as a process, against a k6 that does as it is told.
+//! The worker as a process, against a k6 that does as it is told, an operator and a bucket.
+
+#[path = "worker/bucket.rs"]
+mod bucket;
+#[path = "worker/ends.rs"]
+mod ends;
+#[path = "worker/http.rs"]
+mod http;
+#[path = "worker/operator.rs"]
+mod operator;
+#[path = "worker/orders.rs"]
+mod orders;
+#[path = "worker/pod.rs"]
+mod pod;
+#[path = "worker/trouble.rs"]
+mod trouble;
+#[path = "worker/uploads.rs"]
+mod uploads;
