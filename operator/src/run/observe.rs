@@ -11,7 +11,7 @@
 //! | lease                | x       | x      |                      |                                 | x         | x      |          |
 //! | queue                | x       | x      |                      |                                 |           |        |          |
 //! | job                  |         |        | unless all heard     | unless all heard                |           | x      |          |
-//! | pods                 |         |        | unless all heard     | unless all heard                |           |        | x        |
+//! | pods                 |         |        | unless all heard     | unless all heard                |           | x      | x        |
 //! | fleet, collection    | in memory, always                                                                                          |
 //!
 //! *marked*: only where our finalizer is on the run; before that nothing of it can exist. *Once*: it cannot change, so
@@ -76,7 +76,7 @@ fn asks(phase: Phase, deleting: bool, marked: bool, all_heard: bool) -> Asks {
             Asks { frozen: true, job: !all_heard, pods: !all_heard, ..nothing }
         }
         Phase::Completed => Asks { lease: true, ..nothing },
-        Phase::Failed => Asks { lease: true, job: true, ..nothing },
+        Phase::Failed => Asks { lease: true, job: true, pods: true, ..nothing },
     }
 }
 
