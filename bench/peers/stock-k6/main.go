@@ -66,6 +66,9 @@ func run(engineFile string) error {
 		return fmt.Errorf("failed to make a scratch directory: %w", err)
 	}
 	defer os.RemoveAll(scratch)
+	if engineFile, err = filepath.Abs(engineFile); err != nil { // k6 opens files beside the script
+		return fmt.Errorf("failed to find the engine file: %w", err)
+	}
 	name, err := dataSource(engineFile)
 	if err != nil {
 		return err

@@ -1,0 +1,545 @@
+package ext
+
+import (
+	"bufio"
+	"context"
+	"database/sql/driver"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"crucible.dev/k6/ext/engine"
+)
+
+var (
+	errSevered = errors.New("severed")
+	errRefused = errors.New("refused")
+	errFull    = errors.New("too many connections")
+)
+
+// stallEngine is a database in this process that answers as the test says.
+type stallEngine struct {
+	answer     func(query int) (time.Duration, int64, error)
+	refuse     func(connection int64) error
+	parameters int
+	opened     atomic.Int64
+	killed     atomic.Int64
+}
+
+type stallConn struct {
+	engine *stallEngine
+	cut    chan struct{}
+	once   sync.Once
+	dead   atomic.Bool
+}
+
+func (e *stallEngine) Connect(ctx context.Context) (engine.Conn, error) {
+	number := e.opened.Add(1)
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if e.refuse != nil {
+		if err := e.refuse(number); err != nil {
+			return nil, err
+		}
+	}
+	return &stallConn{engine: e, cut: make(chan struct{})}, nil
+}
+
+func (*stallEngine) Describe(context.Context, engine.Conn) (string, map[string]string, error) {
+	return "stall 1", map[string]string{"max_connections": "7"}, nil
+}
+
+func (*stallEngine) Refusal(err error) engine.Reason {
+	if errors.Is(err, errFull) {
+		return engine.Overloaded
+	}
+	return engine.Unreachable
+}
+
+func (*stallEngine) Explain(err error) engine.Failure {
+	class := engine.Other
+	if errors.Is(err, errRefused) || errors.Is(err, errSevered) {
+		class = engine.Connection
+	}
+	return engine.Failure{Class: class, Code: "stall", Message: err.Error()}
+}
+
+func (c *stallConn) Prepare(int) (int, error) { return c.engine.parameters, nil }
+
+func (c *stallConn) Query(query int, _ []driver.Value) (int64, error) {
+	wait, rows, err := c.engine.answer(query)
+	select {
+	case <-time.After(wait):
+	case <-c.cut:
+		return 0, errSevered
+	}
+	if errors.Is(err, errSevered) {
+		c.dead.Store(true)
+	}
+	return rows, err
+}
+
+func (c *stallConn) Alive() bool { return !c.dead.Load() }
+func (c *stallConn) Sever()      { c.once.Do(func() { c.dead.Store(true); close(c.cut) }) }
+func (c *stallConn) Close()      { c.Sever() }
+func (c *stallConn) Kill(context.Context) error {
+	c.engine.killed.Add(1)
+	return nil
+}
+
+// theatre runs one run with a test in the worker's seat and goroutines in k6's.
+type theatre struct {
+	t      *testing.T
+	run    *run
+	worker net.Conn
+	lines  *bufio.Scanner
+	vus    sync.WaitGroup
+	heard  []heardLine
+}
+
+type heardLine struct {
+	Type        string
+	OK          bool
+	Reason      string
+	Why         string
+	VUs         int64
+	Second      int64
+	LateNanos   int64
+	Queries     int64
+	Errors      int64
+	Rows        int64
+	Reconnects  int64
+	Interrupted bool
+	Records     []record
+	Samples     []errorSample
+}
+
+func stagePlan(edit func(*plan)) *plan {
+	p := &plan{
+		Queries:           []query{{Name: "Q", Weight: 1}},
+		Stages:            []stage{{Name: "only", DurationNanos: int64(200 * time.Millisecond), VUs: 2}},
+		QueryTimeoutNanos: int64(10 * time.Second),
+		DrainNanos:        int64(time.Second),
+		SliceNanos:        int64(20 * time.Millisecond),
+	}
+	p.Run.Workers = 1
+	if edit != nil {
+		edit(p)
+	}
+	return p
+}
+
+func raise(t *testing.T, e engine.Engine, p *plan) *theatre {
+	t.Helper()
+	if err := p.validate(); err != nil {
+		t.Fatal(err)
+	}
+	r, err := newRun(p, e, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, theirs := net.Pipe()
+	r.wire = &wire{conn: ours}
+	ended := func(error) {}
+	r.quit.Store(&ended)
+	th := &theatre{t: t, run: r, worker: theirs, lines: bufio.NewScanner(theirs)}
+	th.lines.Buffer(nil, 1<<24)
+	go r.serve()
+	for _, s := range r.sessions {
+		th.vus.Go(func() {
+			if !s.enter() {
+				return
+			}
+			for s.slice(nil) {
+			}
+		})
+	}
+	t.Cleanup(func() {
+		_ = theirs.Close()
+		th.vus.Wait()
+	})
+	return th
+}
+
+func (th *theatre) next() heardLine {
+	th.t.Helper()
+	_ = th.worker.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if !th.lines.Scan() {
+		th.t.Fatalf("nothing more is told after %+v: %v", th.heard, th.lines.Err())
+	}
+	var line heardLine
+	if err := json.Unmarshal(th.lines.Bytes(), &line); err != nil {
+		th.t.Fatal(err)
+	}
+	th.heard = append(th.heard, line)
+	return line
+}
+
+func (th *theatre) until(kind string) heardLine {
+	th.t.Helper()
+	for {
+		if line := th.next(); line.Type == kind {
+			return line
+		}
+	}
+}
+
+func (th *theatre) say(line string) {
+	th.t.Helper()
+	if _, err := fmt.Fprintln(th.worker, line); err != nil {
+		th.t.Fatal(err)
+	}
+}
+
+func (th *theatre) start() {
+	th.t.Helper()
+	th.until("ready")
+	th.say(`{"type":"start","inNanos":20000000}`)
+}
+
+// counts adds up what the intervals told, per stage and outcome, and checks each histogram on the way.
+func (th *theatre) counts() map[string]int64 {
+	th.t.Helper()
+	counts := map[string]int64{}
+	for _, line := range th.heard {
+		for _, r := range line.Records {
+			h, err := hdrhistogram.Decode([]byte(r.Histogram))
+			if err != nil || uint64(h.TotalCount()) != r.Count {
+				th.t.Fatalf("the histogram of %+v holds something else: %v", r, err)
+			}
+			counts[r.Stage+" "+r.Outcome] += int64(r.Count)
+		}
+	}
+	return counts
+}
+
+func quick(int) (time.Duration, int64, error) { return time.Millisecond, 1, nil }
+
+func TestLinesComeInOrderAndAddUp(t *testing.T) {
+	th := raise(t, &stallEngine{answer: quick}, stagePlan(func(p *plan) {
+		p.Stages = []stage{{Name: "warmup", DurationNanos: int64(300 * time.Millisecond), VUs: 1}, {Name: "steady", DurationNanos: int64(900 * time.Millisecond), VUs: 3}}
+	}))
+	th.start()
+	last := th.until("finished")
+
+	want := []string{"preflight", "ready", "started", "interval", "stopping", "interval", "finished"}
+	if len(th.heard) != len(want) {
+		t.Fatalf("told %+v", th.heard)
+	}
+	for i, kind := range want {
+		if th.heard[i].Type != kind {
+			t.Errorf("line %d is %s, want %s", i, th.heard[i].Type, kind)
+		}
+	}
+	if started := th.heard[2]; started.LateNanos < 0 || started.LateNanos > int64(20*time.Millisecond) {
+		t.Errorf("the first query was %s late", time.Duration(started.LateNanos))
+	}
+	if th.heard[4].Why != "end" || last.Interrupted {
+		t.Errorf("a run that ends by itself is not interrupted: %+v %+v", th.heard[4], last)
+	}
+	counts := th.counts()
+	if counts["warmup ok"] == 0 || counts["steady ok"] < 2*counts["warmup ok"] {
+		t.Errorf("three VUs in 0.9 s do more than one in 0.3 s: %v", counts)
+	}
+	if counts["warmup ok"]+counts["steady ok"] != last.Queries || last.Rows != last.Queries || last.Errors != 0 {
+		t.Errorf("the intervals told %v, the last word is %+v", counts, last)
+	}
+}
+
+func TestAQueryBelongsToTheStageItBeganIn(t *testing.T) {
+	first := atomic.Bool{}
+	th := raise(t, &stallEngine{answer: func(int) (time.Duration, int64, error) {
+		if first.CompareAndSwap(false, true) {
+			return 200 * time.Millisecond, 1, nil // from the first stage far into the second
+		}
+		return time.Millisecond, 1, nil
+	}}, stagePlan(func(p *plan) {
+		p.Stages = []stage{{Name: "a", DurationNanos: int64(100 * time.Millisecond), VUs: 1}, {Name: "b", DurationNanos: int64(200 * time.Millisecond), VUs: 1}}
+	}))
+	th.start()
+	th.until("finished")
+	if counts := th.counts(); counts["a ok"] != 1 || counts["b ok"] == 0 {
+		t.Errorf("stage a has the one long query, stage b what came after it: %v", counts)
+	}
+}
+
+func TestStopLetsQueriesInFlightFinish(t *testing.T) {
+	th := raise(t, &stallEngine{answer: func(int) (time.Duration, int64, error) { return 300 * time.Millisecond, 1, nil }},
+		stagePlan(func(p *plan) { p.Stages[0].DurationNanos = int64(time.Minute) }))
+	th.start()
+	th.until("started")
+	time.Sleep(50 * time.Millisecond)
+	th.say(`{"type":"stop"}`)
+	if why := th.until("stopping").Why; why != "order" {
+		t.Errorf("stopping because of %q", why)
+	}
+	last := th.until("finished")
+	if !last.Interrupted || last.Queries != 2 || last.Errors != 0 {
+		t.Errorf("two VUs finish their one query each: %+v", last)
+	}
+}
+
+func TestWhatOutlivesTheDrainIsCutOffAndCounted(t *testing.T) {
+	e := &stallEngine{answer: func(int) (time.Duration, int64, error) { return time.Hour, 1, nil }}
+	th := raise(t, e, stagePlan(func(p *plan) {
+		p.Stages[0].DurationNanos = int64(50 * time.Millisecond)
+		p.DrainNanos = int64(100 * time.Millisecond)
+	}))
+	th.start()
+	th.until("started")
+	began := time.Now()
+	last := th.until("finished")
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("the end took %s", took)
+	}
+	if counts := th.counts(); counts["only timeout"] != 2 || !last.Interrupted || last.Errors != 2 {
+		t.Errorf("both queries are time-outs: %v %+v", counts, last)
+	}
+	if !saysCode(th.heard, "drain") {
+		t.Errorf("the error sample says that the drain cut it off: %+v", th.heard)
+	}
+}
+
+func TestAQueryWithoutAnswerTimesOutAndTheVUGoesOn(t *testing.T) {
+	var calls atomic.Int64
+	e := &stallEngine{answer: func(int) (time.Duration, int64, error) {
+		if calls.Add(1) == 2 {
+			return time.Hour, 1, nil
+		}
+		return time.Millisecond, 1, nil
+	}}
+	th := raise(t, e, stagePlan(func(p *plan) {
+		p.Stages[0].VUs, p.Stages[0].DurationNanos = 1, int64(400*time.Millisecond)
+		p.QueryTimeoutNanos = int64(100 * time.Millisecond)
+	}))
+	th.start()
+	th.until("finished")
+	counts := th.counts()
+	if counts["only timeout"] != 1 || counts["only ok"] < 10 {
+		t.Errorf("one time-out, then more answers: %v", counts)
+	}
+	for _, line := range th.heard {
+		for _, r := range line.Records {
+			if r.Outcome == "timeout" && (r.MaxMicros < 100_000 || r.MaxMicros > 200_000) {
+				t.Errorf("a time-out of 100 ms was recorded as %d us", r.MaxMicros)
+			}
+		}
+	}
+	if e.killed.Load() != 1 {
+		t.Errorf("the server was asked %d times to give up, want once", e.killed.Load())
+	}
+	if reconnects(th.heard) != 1 {
+		t.Errorf("%d reconnects, want 1", reconnects(th.heard))
+	}
+}
+
+func TestAnOutageIsCountedAndSurvived(t *testing.T) {
+	var origin atomic.Int64
+	origin.Store(time.Now().Add(time.Hour).UnixNano())
+	out := func() bool {
+		since := time.Duration(time.Now().UnixNano() - origin.Load())
+		return since > 100*time.Millisecond && since < 300*time.Millisecond
+	}
+	e := &stallEngine{
+		answer: func(int) (time.Duration, int64, error) {
+			if out() {
+				return 0, 0, errSevered
+			}
+			return time.Millisecond, 1, nil
+		},
+		refuse: func(int64) error {
+			if out() {
+				return errRefused
+			}
+			return nil
+		},
+	}
+	th := raise(t, e, stagePlan(func(p *plan) { p.Stages[0].DurationNanos = int64(1500 * time.Millisecond) }))
+	th.start()
+	th.until("started")
+	origin.Store(time.Now().UnixNano())
+	last := th.until("finished")
+	counts := th.counts()
+	if counts["only connection"] < 4 || counts["only connection"] > 60 {
+		t.Errorf("an outage of 200 ms shows as some errors of class connection, not as a storm: %v", counts)
+	}
+	if reconnects(th.heard) != 2 || last.Errors != counts["only connection"] {
+		t.Errorf("both VUs come back once: %d reconnects, %+v", reconnects(th.heard), last)
+	}
+	if counts["only ok"] < 100 {
+		t.Errorf("the load goes on after the outage: %v", counts)
+	}
+}
+
+func TestAWrongNumberOfRowsIsAnError(t *testing.T) {
+	one := int64(1)
+	th := raise(t, &stallEngine{answer: func(int) (time.Duration, int64, error) { return time.Millisecond, 0, nil }}, stagePlan(func(p *plan) {
+		p.Queries[0].ExpectRows = &struct {
+			Min *int64 `json:"min"`
+			Max *int64 `json:"max"`
+		}{Min: &one}
+	}))
+	th.start()
+	last := th.until("finished")
+	if counts := th.counts(); counts["only wrongResult"] != last.Queries || counts["only ok"] != 0 {
+		t.Errorf("every query is a wrong result: %v", counts)
+	}
+}
+
+func TestStopBeforeTheStartEndsTheRun(t *testing.T) {
+	th := raise(t, &stallEngine{answer: quick}, stagePlan(nil))
+	th.until("ready")
+	th.say(`{"type":"stop"}`)
+	if why := th.until("stopping").Why; why != "order" {
+		t.Errorf("stopping because of %q", why)
+	}
+	if last := th.until("finished"); last.Queries != 0 || !last.Interrupted {
+		t.Errorf("nothing has run: %+v", last)
+	}
+}
+
+func TestAWorkerThatIsGoneStopsTheLoad(t *testing.T) {
+	th := raise(t, &stallEngine{answer: quick}, stagePlan(func(p *plan) { p.Stages[0].DurationNanos = int64(time.Hour) }))
+	th.start()
+	th.until("started")
+	_ = th.worker.Close()
+	select {
+	case <-th.run.finished:
+	case <-time.After(5 * time.Second):
+		t.Fatal("the load goes on with nobody to stop it")
+	}
+}
+
+func TestPreflight(t *testing.T) {
+	cases := map[string]struct {
+		reason   string
+		engine   *stallEngine
+		bindings int
+		want     engine.Reason
+		tries    int64
+	}{
+		"Unreachable":   {reason: "an unreachable server is tried three times", engine: &stallEngine{refuse: func(int64) error { return errRefused }}, want: engine.Unreachable, tries: 3},
+		"FullAtOnce":    {reason: "a full server is not pestered", engine: &stallEngine{refuse: func(int64) error { return errFull }}, want: engine.Overloaded, tries: 1},
+		"FullLater":     {reason: "a server that fills up before every VU is in is overloaded", engine: &stallEngine{refuse: afterFirst(errFull)}, want: engine.Overloaded},
+		"TooFewBound":   {reason: "a placeholder without a parameter is found before the load", engine: &stallEngine{parameters: 2}, bindings: 1, want: engine.QueryInvalid, tries: 1},
+		"TooManyBound":  {reason: "a parameter without a placeholder too", engine: &stallEngine{parameters: 0}, bindings: 1, want: engine.QueryInvalid, tries: 1},
+		"ComesUpInTime": {reason: "a server that is a moment late is no failure", engine: &stallEngine{refuse: onlyFirst(errRefused)}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			tc.engine.answer = quick
+			th := raise(t, tc.engine, stagePlan(func(p *plan) {
+				for range tc.bindings {
+					p.Queries[0].Bindings = append(p.Queries[0].Bindings, binding{Name: "b", Kind: "intRange", Min: 1, Max: 2})
+				}
+			}))
+			defer th.run.halt(whyContext)
+			line := th.next()
+			if line.Type == "preflight" && line.OK {
+				line = th.next()
+			}
+			if tc.want == "" {
+				if line.Type != "ready" || line.VUs != 2 {
+					t.Errorf("%s: told %+v", tc.reason, line)
+				}
+				return
+			}
+			if line.Type != "preflight" || line.OK || line.Reason != string(tc.want) {
+				t.Errorf("%s: told %+v", tc.reason, line)
+			}
+			if tc.tries > 0 && tc.engine.opened.Load() != tc.tries {
+				t.Errorf("%s: tried %d times, want %d", tc.reason, tc.engine.opened.Load(), tc.tries)
+			}
+		})
+	}
+}
+
+func TestVUsThatK6NeverRanAreNotWaitedFor(t *testing.T) {
+	r, err := newRun(stagePlan(nil), &stallEngine{answer: quick}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, theirs := net.Pipe()
+	defer theirs.Close()
+	r.wire = &wire{conn: ours}
+	left := make(chan struct{})
+	quit := func(error) { close(left) }
+	r.quit.Store(&quit)
+	go r.serve()
+	lines := bufio.NewScanner(theirs)
+	lines.Scan() // preflight
+	r.halt(whyContext)
+	for lines.Scan() {
+		var line heardLine
+		_ = json.Unmarshal(lines.Bytes(), &line)
+		if line.Type == "finished" {
+			break
+		}
+	}
+	select {
+	case <-left:
+	case <-time.After(5 * time.Second):
+		t.Fatal("k6 was not told to end")
+	}
+}
+
+func TestUnusablePlansAreRefused(t *testing.T) {
+	for reason, edit := range map[string]func(*plan){
+		"no such worker":    func(p *plan) { p.Run.Worker = 1 },
+		"no queries":        func(p *plan) { p.Queries = nil },
+		"no weight":         func(p *plan) { p.Queries[0].Weight = 0 },
+		"no stages":         func(p *plan) { p.Stages = nil },
+		"an endless stage":  func(p *plan) { p.Stages[0].DurationNanos = -1 },
+		"negative VUs":      func(p *plan) { p.Stages[0].VUs = -1 },
+		"no query time-out": func(p *plan) { p.QueryTimeoutNanos = 0 },
+	} {
+		if err := stagePlan(edit).validate(); err == nil {
+			t.Errorf("a plan with %s must be refused", reason)
+		}
+	}
+}
+
+func onlyFirst(err error) func(int64) error {
+	return func(connection int64) error {
+		if connection > 1 {
+			return nil
+		}
+		return err
+	}
+}
+
+func afterFirst(err error) func(int64) error {
+	return func(connection int64) error {
+		if connection > 1 {
+			return err
+		}
+		return nil
+	}
+}
+
+func saysCode(lines []heardLine, code string) bool {
+	for _, line := range lines {
+		for _, s := range line.Samples {
+			if s.Code == code {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func reconnects(lines []heardLine) int64 {
+	var sum int64
+	for _, line := range lines {
+		sum += line.Reconnects
+	}
+	return sum
+}
