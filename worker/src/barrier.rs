@@ -26,14 +26,19 @@ pub async fn release(http: &Http, k6: SocketAddr, orders: &mpsc::UnboundedSender
     // A writer that is gone means a socket that is closed, which the supervisor hears of.
     let _ = orders.send(ToK6::Start(at));
     let begun = Instant::now();
+    let mut tries = 0_u32;
     loop {
         let uri = Uri::builder().scheme("http").authority(k6.to_string()).path_and_query("/v1/status").build();
         let uri = uri.map_err(|error| failure(Reason::LoadGeneratorFailed, format!("k6 cannot be addressed: {error}")))?;
         match http.json(Method::PATCH, uri, None, UNPAUSE.into(), ONE_TRY).await {
             Ok(()) => return Ok(()),
-            Err(error) if begun.elapsed() > PATIENCE => return Err(failure(Reason::LoadGeneratorFailed, format!("k6 did not go on when it was told to: {error}"))),
-            Err(error) => tracing::warn!(%error, "failed to let k6 go, trying again"),
+            Err(error) if begun.elapsed() > PATIENCE => {
+                return Err(failure(Reason::LoadGeneratorFailed, format!("k6 did not go on when it was told to: {error}")));
+            }
+            Err(error) if tries == 0 => tracing::warn!(%error, "failed to let k6 go, trying on"),
+            Err(_) => {}
         }
+        tries += 1;
         sleep(PAUSE).await;
     }
 }

@@ -180,7 +180,11 @@ async fn status(State(asks): State<Asks>, Query(After { after }): Query<After>) 
     ask(&asks, |answer| Ask::Status { after, answer }).await.map(Json)
 }
 
-async fn start(State(asks): State<Asks>, Extension(Arrived(arrived)): Extension<Arrived>, order: Result<Json<StartOrder>, JsonRejection>) -> Result<Response, Refusal> {
+async fn start(
+    State(asks): State<Asks>,
+    Extension(Arrived(arrived)): Extension<Arrived>,
+    order: Result<Json<StartOrder>, JsonRejection>,
+) -> Result<Response, Refusal> {
     let Json(StartOrder { in_nanos }) = order.map_err(Refusal::Body)?;
     let ahead = Duration::from_nanos(in_nanos);
     if ahead > FURTHEST_START {

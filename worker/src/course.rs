@@ -25,7 +25,7 @@ const DRAIN_SLACK: Duration = Duration::from_millis(500);
 const KILL_AFTER: Duration = Duration::from_secs(1);
 /// A k6 that crashes hangs up a moment before its exit is seen.
 const HANG_UP_GRACE: Duration = Duration::from_millis(250);
-/// What k6 said last may be read a moment after its exit is seen.
+/// A k6 that ended may have hung on a moment before.
 const EXIT_GRACE: Duration = Duration::from_millis(500);
 /// How long a worker that is done stays to be heard, at most, and after it was heard.
 const LINGER: Duration = Duration::from_secs(30);
@@ -247,7 +247,9 @@ impl Course {
         match self.state {
             WorkerState::Finished => Judgement::Accepted,
             WorkerState::Uploaded => Judgement::Repeated,
-            WorkerState::Preparing | WorkerState::Ready | WorkerState::Armed | WorkerState::Running | WorkerState::Draining | WorkerState::Failed => Judgement::Refused,
+            WorkerState::Preparing | WorkerState::Ready | WorkerState::Armed | WorkerState::Running | WorkerState::Draining | WorkerState::Failed => {
+                Judgement::Refused
+            }
         }
     }
 
@@ -299,7 +301,7 @@ impl Course {
             self.start.filter(|_| self.state == WorkerState::Armed),
             self.load_deadline(),
             self.hang_up_deadline(),
-            self.exited_at.filter(|_| self.exit_is_unexplained()).map(|at| at + EXIT_GRACE),
+            self.exit_deadline(),
             self.terminate_at,
             self.kill_at,
             self.immortal_deadline(),
@@ -342,7 +344,9 @@ impl Course {
             WorkerState::Preparing | WorkerState::Ready => {
                 let failure = match cause {
                     Cause::Terminated => outcome::failure(Reason::WorkerEvicted, "The worker was asked to end before its load began"),
-                    Cause::Ordered | Cause::Overdue | Cause::HungUp | Cause::Failed => outcome::failure(Reason::StopRequested, "The worker was stopped before its load began"),
+                    Cause::Ordered | Cause::Overdue | Cause::HungUp | Cause::Failed => {
+                        outcome::failure(Reason::StopRequested, "The worker was stopped before its load began")
+                    }
                 };
                 self.fail(now, failure, actions);
             }
@@ -425,15 +429,11 @@ impl Course {
             }
             return;
         }
-        let exit_is_final = self.exit_is_unexplained() && (self.socket == Socket::Closed || self.exited_at.is_some_and(|at| now >= at + EXIT_GRACE));
-        if exit_is_final && let Some(exit) = &self.exit {
+        let all_is_read = self.socket == Socket::Closed || self.exit_deadline().is_some_and(|at| now >= at);
+        if all_is_read && let Some(exit) = &self.exit {
             let failure = self.explain(exit);
             self.fail(now, failure, actions);
         }
-    }
-
-    fn exit_is_unexplained(&self) -> bool {
-        self.exit.is_some() && self.finished.is_none() && self.state < WorkerState::Finished
     }
 
     /// Why there is an exit but no last word.
@@ -442,7 +442,9 @@ impl Course {
         match self.ending {
             Some(Cause::Overdue) => outcome::failure(Reason::ExecutionDeadlineExceeded, "The load went on beyond its planned end and the time to drain"),
             Some(Cause::HungUp) if by_us => outcome::failure(Reason::LoadGeneratorFailed, "k6 hung up on its worker in the middle of the load"),
-            Some(Cause::Ordered | Cause::Terminated) if by_us => outcome::failure(Reason::DrainDeadlineExceeded, "k6 did not end within the time to drain and was killed"),
+            Some(Cause::Ordered | Cause::Terminated) if by_us => {
+                outcome::failure(Reason::DrainDeadlineExceeded, "k6 did not end within the time to drain and was killed")
+            }
             Some(Cause::Ordered | Cause::Terminated | Cause::HungUp | Cause::Failed) | None => outcome::failure_of(exit),
         }
     }
@@ -520,6 +522,13 @@ impl Course {
             (done, by) => done.or(by),
         }
         .filter(|_| !self.left)
+    }
+
+    /// A k6 that ended without having hung on may have done so a moment before. One that did hang on is read to its end,
+    /// however long the disk takes to make room.
+    fn exit_deadline(&self) -> Option<Duration> {
+        let waits = self.socket == Socket::Unopened && self.finished.is_none() && self.state < WorkerState::Finished;
+        self.exited_at.filter(|_| waits).map(|at| at + EXIT_GRACE)
     }
 
     fn barrier_deadline(&self) -> Option<Duration> {

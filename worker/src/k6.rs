@@ -111,7 +111,8 @@ impl Call<'_> {
             .process_group(0)
             .kill_on_drop(true)
             .spawn()?;
-        let output = [child.stdout.take().map(|pipe| tokio::spawn(drain(pipe, tail.clone()))), child.stderr.take().map(|pipe| tokio::spawn(drain(pipe, tail.clone())))];
+        let output =
+            [child.stdout.take().map(|pipe| tokio::spawn(drain(pipe, tail.clone()))), child.stderr.take().map(|pipe| tokio::spawn(drain(pipe, tail.clone())))];
         let handle = Handle(Arc::new(AtomicI32::new(child.id().and_then(|id| i32::try_from(id).ok()).unwrap_or(0))));
         Ok(K6 { child, output: output.into_iter().flatten().collect(), tail, handle })
     }
@@ -140,7 +141,9 @@ impl Handle {
     /// Sends a signal, unless the process has ended.
     pub fn send(&self, signal: Signal) {
         let id = self.0.load(Ordering::Relaxed);
-        if id > 0 && let Err(error) = signal::kill(Pid::from_raw(id), signal) {
+        if id > 0
+            && let Err(error) = signal::kill(Pid::from_raw(id), signal)
+        {
             tracing::warn!(%error, signal = signal.as_str(), "failed to signal k6");
         }
     }

@@ -139,7 +139,9 @@ impl Recorder {
                 Ok(None)
             }
             // News; they are the supervisor's.
-            Note::Said(FromK6::Preflight(_) | FromK6::Ready {} | FromK6::Started { .. } | FromK6::Stopping { .. } | FromK6::Finished(_) | FromK6::Unknown) => Ok(None),
+            Note::Said(FromK6::Preflight(_) | FromK6::Ready {} | FromK6::Started { .. } | FromK6::Stopping { .. } | FromK6::Finished(_) | FromK6::Unknown) => {
+                Ok(None)
+            }
             Note::Seal => self.seal().map(Some).map_err(|error| disk_failure("complete the result files", &error)),
         }
     }

@@ -22,7 +22,7 @@ pub struct Meter {
 pub struct Reading {
     /// Processor seconds since the load began.
     pub cpu_seconds: f64,
-    /// Resident bytes.
+    /// Resident bytes: now, and once the load has begun the most that was seen since.
     pub memory_bytes: u64,
 }
 
@@ -30,6 +30,7 @@ impl Meter {
     /// The load begins.
     pub fn begin(&mut self, k6: Option<u32>) {
         self.begin = Some(processor_seconds(k6));
+        self.read(k6);
     }
 
     /// The load is over; the reading stays as it is now.
@@ -43,7 +44,9 @@ impl Meter {
         if !self.over {
             let cpu_seconds = self.begin.map_or(0.0, |begin| processor_seconds(k6) - begin);
             let memory_bytes = ["self".to_owned()].into_iter().chain(k6.map(|id| id.to_string())).filter_map(|id| resident_bytes(&id)).sum();
-            self.last = Reading { cpu_seconds, memory_bytes };
+            // A k6 that has just ended has no memory any more, but its processor time still counts.
+            let most = if self.begin.is_some() { self.last.memory_bytes } else { 0 };
+            self.last = Reading { cpu_seconds, memory_bytes: most.max(memory_bytes) };
         }
         self.last
     }
@@ -51,7 +54,10 @@ impl Meter {
 
 /// Processor seconds of this process and of k6, living or ended, since they began.
 fn processor_seconds(k6: Option<u32>) -> f64 {
-    let living = k6.and_then(|id| std::fs::read_to_string(format!("/proc/{id}/stat")).ok()).and_then(|stat| ticks(&stat)).map_or(0.0, |ticks| ticks / ticks_per_second());
+    let living = k6
+        .and_then(|id| std::fs::read_to_string(format!("/proc/{id}/stat")).ok())
+        .and_then(|stat| ticks(&stat))
+        .map_or(0.0, |ticks| ticks / ticks_per_second());
     spent(UsageWho::RUSAGE_SELF) + spent(UsageWho::RUSAGE_CHILDREN) + living
 }
 

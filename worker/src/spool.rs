@@ -66,7 +66,8 @@ impl HistogramLog {
             if ![&record.query, &record.stage, &record.histogram].into_iter().all(|text| is_plain(text)) {
                 return Err(SpoolError::Record("a text that does not fit into a line of the log"));
             }
-            let line = Line { query: record.query, stage: record.stage, class, second: interval.second, max_micros: record.max_micros, histogram: record.histogram };
+            let line =
+                Line { query: record.query, stage: record.stage, class, second: interval.second, max_micros: record.max_micros, histogram: record.histogram };
             self.writer.write_all(line.to_line().as_bytes())?;
         }
         Ok(self.writer.flush()?)
@@ -149,11 +150,20 @@ fn hex(digest: Sha256) -> String {
 
 #[cfg(test)]
 mod tests {
+    use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
+
     use super::*;
     use crate::wire::Record;
 
     fn interval(second: u64, query: &str, outcome: &str) -> Interval {
-        let record = Record { query: query.to_owned(), stage: "steady".to_owned(), outcome: outcome.to_owned(), count: 1, max_micros: 12_345, histogram: "HISTFAAA".to_owned() };
+        let record = Record {
+            query: query.to_owned(),
+            stage: "steady".to_owned(),
+            outcome: outcome.to_owned(),
+            count: 1,
+            max_micros: 12_345,
+            histogram: "HISTFAAA".to_owned(),
+        };
         Interval { second, records: vec![record], vus: 1 }
     }
 
@@ -178,6 +188,20 @@ mod tests {
         );
         assert_eq!(sealed, inspect(&path, "histograms/worker-0.hlog".to_owned()).unwrap());
         assert_eq!(sealed.bytes, text.len() as u64);
+    }
+
+    #[test]
+    fn any_hdr_tool_reads_the_log() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("l");
+        let mut log = HistogramLog::create(&path, 1_700_000_000_123_456_789).unwrap();
+        log.append(interval(0, "PointLookup", "ok")).unwrap();
+        log.seal(String::new()).unwrap();
+        let text = std::fs::read(&path).unwrap();
+        let entries: Vec<_> = IntervalLogIterator::new(&text).map(Result::unwrap).collect();
+        let [LogEntry::BaseTime(base), LogEntry::StartTime(start), LogEntry::Interval(line)] = &entries[..] else { panic!("{entries:?}") };
+        assert_eq!((base.as_millis(), start.as_millis(), line.duration().as_secs()), (1_700_000_000_123, 1_700_000_000_123, 1));
+        assert_eq!(line.tag().unwrap().as_str(), "PointLookup|steady|ok");
     }
 
     #[test]

@@ -109,8 +109,12 @@ impl Supervisor {
         match input {
             Input::K6(News::Opened) => self.feed(Event::HungOn),
             Input::K6(News::Said(word)) => {
-                if matches!(word, FromK6::Finished(_)) {
-                    self.meter.end(self.k6_id());
+                match word {
+                    FromK6::Stopping { .. } => {
+                        self.meter.read(self.k6_id());
+                    }
+                    FromK6::Finished(_) => self.meter.end(self.k6_id()),
+                    FromK6::Preflight(_) | FromK6::Ready {} | FromK6::Started { .. } | FromK6::Interval(_) | FromK6::Errors { .. } | FromK6::Unknown => {}
                 }
                 self.feed(Event::Said(word))
             }
@@ -130,8 +134,12 @@ impl Supervisor {
             }
             Input::Recorder(Recorded::Sealed(files)) => self.feed(Event::Sealed(files)),
             Input::Released(Ok(())) => false,
+            // The answer of k6 was lost, its effect was not.
+            Input::Released(Err(_)) if self.course.first_query().is_some() => false,
             Input::Uploaded(Ok(())) => self.feed(Event::Uploaded),
-            Input::Recorder(Recorded::Broke(failure)) | Input::Released(Err(failure)) | Input::Uploaded(Err(failure)) | Input::Broke(failure) => self.feed(Event::Broke(failure)),
+            Input::Recorder(Recorded::Broke(failure)) | Input::Released(Err(failure)) | Input::Uploaded(Err(failure)) | Input::Broke(failure) => {
+                self.feed(Event::Broke(failure))
+            }
             Input::Terminated => {
                 tracing::info!("asked to end");
                 self.feed(Event::Terminated)

@@ -232,7 +232,9 @@ async fn read(from: OwnedReadHalf, recorder: &mpsc::Sender<Note>, news: &mpsc::S
                 let _ = recorder.send(Note::Said(word)).await;
             }
             FromK6::Unknown => tracing::info!("k6 said a word that this worker does not know"),
-            FromK6::Preflight(_) | FromK6::Ready {} | FromK6::Started { .. } | FromK6::Stopping { .. } | FromK6::Finished(_) => tell(news, News::Said(word)).await,
+            FromK6::Preflight(_) | FromK6::Ready {} | FromK6::Started { .. } | FromK6::Stopping { .. } | FromK6::Finished(_) => {
+                tell(news, News::Said(word)).await;
+            }
         }
     }
 }
@@ -254,9 +256,15 @@ mod tests {
             understood(r#"{"type":"finished","queries":10,"errors":1,"rows":9,"lastQueryUnixNanos":17,"interrupted":true,"clampedLatencies":0}"#),
             FromK6::Finished(Finished { queries: 10, errors: 1, last_query_unix_nanos: 17, interrupted: true })
         );
-        assert_eq!(understood(r#"{"type":"interval","second":3,"records":[],"vus":8,"reconnects":0,"rows":0}"#), FromK6::Interval(Interval { second: 3, records: vec![], vus: 8 }));
+        assert_eq!(
+            understood(r#"{"type":"interval","second":3,"records":[],"vus":8,"reconnects":0,"rows":0}"#),
+            FromK6::Interval(Interval { second: 3, records: vec![], vus: 8 })
+        );
         assert_eq!(understood(r#"{"type":"weather","sky":"clear"}"#), FromK6::Unknown);
-        assert!(matches!(understood(r#"{"type":"preflight","ok":true,"serverVersion":"10.11","settings":{"a":"b"}}"#), FromK6::Preflight(Preflight { ok: true, .. })));
+        assert!(matches!(
+            understood(r#"{"type":"preflight","ok":true,"serverVersion":"10.11","settings":{"a":"b"}}"#),
+            FromK6::Preflight(Preflight { ok: true, .. })
+        ));
     }
 
     #[test]

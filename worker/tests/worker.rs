@@ -1,5 +1,7 @@
 //! The worker as a process, against a k6 that does as it is told, an operator and a bucket.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "clippy takes only functions marked as tests for tests")]
+
 #[path = "worker/bucket.rs"]
 mod bucket;
 #[path = "worker/ends.rs"]

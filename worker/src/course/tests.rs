@@ -113,11 +113,23 @@ impl Story {
 }
 
 fn passed() -> Event {
-    Event::Said(FromK6::Preflight(Preflight { ok: true, server_version: Some("10.11".to_owned()), reason: String::new(), query: String::new(), message: String::new() }))
+    Event::Said(FromK6::Preflight(Preflight {
+        ok: true,
+        server_version: Some("10.11".to_owned()),
+        reason: String::new(),
+        query: String::new(),
+        message: String::new(),
+    }))
 }
 
 fn refused() -> Event {
-    Event::Said(FromK6::Preflight(Preflight { ok: false, server_version: None, reason: "SutUnreachable".to_owned(), query: String::new(), message: "connection refused".to_owned() }))
+    Event::Said(FromK6::Preflight(Preflight {
+        ok: false,
+        server_version: None,
+        reason: "SutUnreachable".to_owned(),
+        query: String::new(),
+        message: "connection refused".to_owned(),
+    }))
 }
 
 fn started() -> Event {
@@ -343,6 +355,15 @@ fn a_k6_that_ends_before_it_ever_hung_on_fails_the_worker_after_a_moment() {
 }
 
 #[test]
+fn what_k6_said_before_it_ended_is_read_however_long_that_takes() {
+    let mut story = Story::running();
+    let at = story.now;
+    let _ = story.on(exited(How::Code(0)));
+    assert_eq!(story.until(at + 5_000), []);
+    assert_eq!(story.on(finished(false)), [Action::Seal]);
+}
+
+#[test]
 fn a_k6_that_the_kernel_killed_is_out_of_memory() {
     let mut story = Story::running();
     let _ = story.on(exited(How::Signal(9)));
@@ -442,9 +463,24 @@ fn a_k6_that_finishes_before_it_was_started_has_failed() {
 fn a_worker_only_moves_forward() {
     let events = || {
         vec![
-            Event::HungOn, passed(), refused(), Event::Said(FromK6::Ready {}), started(), stopping(), finished(true), Event::HungUp, exited(How::Code(0)),
-            Event::StartOrdered(Duration::from_millis(10)), Event::StopOrdered, Event::UploadOrdered, Event::Polled, Event::Sealed(vec![]), Event::Uploaded,
-            broken(Reason::WorkerDiskFull), Event::Terminated, Event::Alarm,
+            Event::HungOn,
+            passed(),
+            refused(),
+            Event::Said(FromK6::Ready {}),
+            started(),
+            stopping(),
+            finished(true),
+            Event::HungUp,
+            exited(How::Code(0)),
+            Event::StartOrdered(Duration::from_millis(10)),
+            Event::StopOrdered,
+            Event::UploadOrdered,
+            Event::Polled,
+            Event::Sealed(vec![]),
+            Event::Uploaded,
+            broken(Reason::WorkerDiskFull),
+            Event::Terminated,
+            Event::Alarm,
         ]
     };
     let count = events().len();

@@ -1,6 +1,8 @@
 //! A k6 that does as the tests tell it: it speaks the extension's socket protocol and k6's REST interface, and
 //! misbehaves on demand. What to do is in `fake.json` beside its engine file.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "this program is part of a test: what surprises it should end it loudly")]
+
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
@@ -135,7 +137,8 @@ fn run(socket: &mut UnixStream, plan: &Value, orders: &Orders, told: &Told) {
         }
         say(socket, &interval(second, plan));
         if orders.errors > 0 {
-            let samples = [json!({"second": second, "query": "CountAll", "class": "timeout", "code": "queryTimeout", "message": "no answer", "count": orders.errors})];
+            let samples =
+                [json!({"second": second, "query": "CountAll", "class": "timeout", "code": "queryTimeout", "message": "no answer", "count": orders.errors})];
             say(socket, &json!({"type": "errors", "samples": samples}));
         }
         crash_at("load", orders);
@@ -163,9 +166,7 @@ fn interval(second: u64, plan: &Value) -> Value {
     for micros in [100, 200, 12_345] {
         histogram.record(micros + second);
     }
-    let record = |query: &Value, outcome: &str| {
-        json!({"query": query["name"], "stage": plan["stages"][0]["name"], "outcome": outcome, "count": 3, "maxMicros": 12_345 + second, "histogram": histogram.encode()})
-    };
+    let record = |query: &Value, outcome: &str| json!({"query": query["name"], "stage": plan["stages"][0]["name"], "outcome": outcome, "count": 3, "maxMicros": 12_345 + second, "histogram": histogram.encode()});
     let mut records: Vec<Value> = plan["queries"].as_array().unwrap().iter().map(|query| record(query, "ok")).collect();
     records.push(record(&plan["queries"][0], "timeout"));
     json!({"type": "interval", "second": second, "records": records, "vus": 4, "reconnects": 0, "rows": 9})
@@ -173,7 +174,10 @@ fn interval(second: u64, plan: &Value) -> Value {
 
 fn finish(socket: &mut UnixStream, seconds: u64, interrupted: bool) {
     say(socket, &json!({"type": "stopping", "why": if interrupted { "order" } else { "end" }}));
-    say(socket, &json!({"type": "finished", "queries": seconds * 9, "errors": seconds * 3, "rows": 0, "lastQueryUnixNanos": unix_nanos(), "interrupted": interrupted}));
+    say(
+        socket,
+        &json!({"type": "finished", "queries": seconds * 9, "errors": seconds * 3, "rows": 0, "lastQueryUnixNanos": unix_nanos(), "interrupted": interrupted}),
+    );
 }
 
 fn say(socket: &mut UnixStream, message: &Value) {
@@ -186,7 +190,9 @@ fn hear(socket: UnixStream, told: Arc<Told>) {
         for line in BufReader::new(socket).lines().map_while(Result::ok) {
             let order: Value = serde_json::from_str(&line).unwrap();
             match order["type"].as_str() {
-                Some("start") => *told.start.lock().unwrap() = Some(Instant::now() + Duration::from_nanos(order["inNanos"].as_i64().unwrap().try_into().unwrap_or(0))),
+                Some("start") => {
+                    *told.start.lock().unwrap() = Some(Instant::now() + Duration::from_nanos(order["inNanos"].as_i64().unwrap().try_into().unwrap_or(0)));
+                }
                 Some("stop") => told.stop.store(true, Ordering::Relaxed),
                 _ => panic!("unknown order {line}"),
             }

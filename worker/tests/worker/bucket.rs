@@ -49,7 +49,11 @@ impl Bucket {
 
     pub fn order(&self, files: &[ResultFile]) -> String {
         let headers = BTreeMap::from([("x-amz-meta-run".to_owned(), "checkout".to_owned())]);
-        let object = |file: &ResultFile| SignedPut { name: file.name.clone(), url: format!("{}/results/{}?X-Amz-Signature=s1gn4ture", self.url, file.name), headers: headers.clone() };
+        let object = |file: &ResultFile| SignedPut {
+            name: file.name.clone(),
+            url: format!("{}/results/{}?X-Amz-Signature=s1gn4ture", self.url, file.name),
+            headers: headers.clone(),
+        };
         serde_json::to_string(&UploadOrder { objects: files.iter().map(object).collect() }).unwrap()
     }
 

@@ -25,7 +25,10 @@ fn a_run_without_trouble_ends_with_its_results_in_the_bucket() {
     assert!(report.late_nanos.unwrap() < 20_000_000, "the load began {} ns late", report.late_nanos.unwrap());
     assert!(report.first_query_unix_nanos < report.last_query_unix_nanos);
     assert!(!report.interrupted);
-    assert_eq!(report.seconds.iter().map(|live| (live.second, live.ok, live.errors, live.vus)).collect::<Vec<_>>(), [(0, 6, 3, 4), (1, 6, 3, 4), (2, 6, 3, 4), (3, 6, 3, 4)]);
+    assert_eq!(
+        report.seconds.iter().map(|live| (live.second, live.ok, live.errors, live.vus)).collect::<Vec<_>>(),
+        [(0, 6, 3, 4), (1, 6, 3, 4), (2, 6, 3, 4), (3, 6, 3, 4)]
+    );
     assert_eq!(Histogram::decode(&report.seconds[0].histogram).unwrap().count(), 6);
     assert!(report.memory_bytes > 1 << 20);
     assert_eq!(report.files.iter().map(|file| file.name.as_str()).collect::<Vec<_>>(), ["histograms/worker-0.hlog", "errors/worker-0.json"]);
@@ -114,7 +117,7 @@ fn seconds_that_were_read_are_not_sent_again() {
 #[test]
 fn a_worker_checks_in_until_it_is_read_and_once_more_when_it_is_ready() {
     let pod = Pod::start(json!({"preflightMillis": 1500}));
-    std::thread::sleep(Duration::from_millis(1000));
+    std::thread::sleep(Duration::from_secs(1));
     let unheard = pod.operator.seen();
     assert!((3..=6).contains(&unheard.len()), "{} check-ins in the first second", unheard.len());
     assert_eq!(unheard[0].authorization, format!("Bearer {TOKEN}"));
