@@ -31,6 +31,11 @@ impl Problems {
         }
     }
 
+    /// Whether no further problem would be kept: a reason to stop looking.
+    pub(crate) fn is_full(&self) -> bool {
+        self.found.len() == MOST_PROBLEMS
+    }
+
     pub(crate) fn extend(&mut self, more: Vec<Problem>) {
         for Problem { path, message } in more {
             self.add(path, message);

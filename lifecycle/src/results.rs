@@ -5,6 +5,8 @@ mod json;
 mod markdown;
 mod merge;
 mod samples;
+#[cfg(test)]
+pub(crate) mod sample;
 
 pub use merge::{MergeError, MergeProblem, Merger};
 pub use samples::{ErrorSample, SampleGroup, group_samples};

@@ -167,7 +167,9 @@ mod tests {
 
     fn reference(latencies: &[u64]) -> Reference<u64> {
         let mut reference = Reference::new_with_bounds(LOWEST, HIGHEST, 3).unwrap();
-        latencies.iter().for_each(|micros| reference.record(*micros).unwrap());
+        for micros in latencies {
+            reference.record(*micros).unwrap();
+        }
         reference
     }
 
@@ -227,6 +229,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
         #[test]
         fn the_reference_implementation_reads_what_we_write(latencies in prop::collection::vec(1..=HIGHEST, 0..200)) {
             let mut ours = Histogram::new();

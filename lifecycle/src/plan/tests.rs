@@ -1,0 +1,107 @@
+use serde_json::{Value, json};
+
+use super::*;
+
+const WORKLOAD: &str = "-- @type: sql\n-- @name: PointLookup\n-- @param: id int 1 100\nSELECT :id\n-- @name: CountAll\nSELECT COUNT(*) FROM t\n";
+
+fn plan() -> Value {
+    json!({
+        "target": {"engine": "mysql", "endpoint": "mariadb.sut.svc:3306", "database": "shop", "credentialsRef": {"name": "shop-credentials"}},
+        "workload": {"source": {"inline": "x"}},
+        "load": {"workers": 2, "stages": [{"name": "warmup", "duration": "10s", "vus": 8, "measured": false}, {"name": "steady", "duration": "60s", "vus": 32}]},
+        "slos": [{"metric": "p99", "query": "PointLookup", "stage": "steady", "below": "20ms"}, {"metric": "errorRate", "atMost": 0.001}],
+    })
+}
+
+/// The plan with one field changed, by its JSON pointer.
+fn with(pointer: &str, value: Value) -> TestPlanSpec {
+    let mut plan = plan();
+    let (parent, field) = pointer.rsplit_once('/').unwrap();
+    let parent = if parent.is_empty() { &mut plan } else { plan.pointer_mut(parent).unwrap() };
+    match parent {
+        Value::Array(items) => items[field.parse::<usize>().unwrap()] = value,
+        parent => parent[field] = value,
+    }
+    serde_json::from_value(plan).unwrap()
+}
+
+fn spec() -> TestPlanSpec {
+    serde_json::from_value(plan()).unwrap()
+}
+
+#[test]
+fn a_plan_is_resolved_into_queries_and_a_digest() {
+    let resolved = resolve(&spec(), WORKLOAD).unwrap();
+    let queries: Vec<_> = resolved.queries.iter().map(|query| (&*query.name.0, query.sql.as_str())).collect();
+    assert_eq!(queries, [("PointLookup", "SELECT ?"), ("CountAll", "SELECT COUNT(*) FROM t")]);
+    assert_eq!(resolved.digest.len(), 64);
+    assert_eq!(resolve(&spec(), &WORKLOAD.replace('\n', "\r\n")).unwrap().digest, resolved.digest);
+}
+
+#[test]
+fn the_digest_changes_with_everything_that_is_asked_for() {
+    let digest = |spec: &TestPlanSpec, text: &str| resolve(spec, text).unwrap().digest;
+    let original = digest(&spec(), WORKLOAD);
+    assert_ne!(digest(&with("/load/workers", json!(3)), WORKLOAD), original);
+    assert_ne!(digest(&with("/target/endpoint", json!("other:3306")), WORKLOAD), original);
+    assert_ne!(digest(&spec(), &WORKLOAD.replace("100", "101")), original);
+    assert_ne!(digest(&spec(), &WORKLOAD.replace("COUNT(*)", "COUNT(1)")), original);
+}
+
+#[test]
+fn each_limit_refuses_with_the_path_of_its_field() {
+    let slo = |slo: Value| ("/slos/0", slo);
+    let cases: Vec<((&str, Value), &str)> = vec![
+        (("/target/endpoint", json!("mariadb.sut.svc:99999")), "spec.target.endpoint: the port must be a whole number from 1 to 65535"),
+        (("/target/endpoint", json!("mariadb.sut.svc:0")), "spec.target.endpoint: the port must be a whole number from 1 to 65535"),
+        (("/target/endpoint", json!("a..b:3306")), "spec.target.endpoint: the host must be a DNS name, an IPv4 address or an IPv6 address in brackets, without scheme or options"),
+        (("/load/workers", json!(33)), "spec.load.workers: 33 workers are more than the 32 virtual users of the largest stage; some would be idle throughout"),
+        (("/load/workers", json!(0)), "spec.load.workers: there must be 1 to 1000 workers"),
+        (("/load/stages", json!([])), "spec.load.workers: 2 workers are more than the 0 virtual users of the largest stage; some would be idle throughout"),
+        (("/load/stages/1/measured", json!(false)), "spec.load.stages: at least one stage must be measured"),
+        (("/load/stages/1/name", json!("warmup")), "spec.load.stages[1].name: the stage warmup exists already"),
+        (("/load/stages/1/duration", json!("999ms")), "spec.load.stages[1].duration: 999ms is not from 1s to 24h"),
+        (("/load/stages/1/duration", json!("0s")), "spec.load.stages[1].duration: 0s is not from 1s to 24h"),
+        (("/load/stages/1/duration", json!("24h")), "spec.load.stages: the stages last 86410s together; at most 24h are possible"),
+        (("/load/stages/1/vus", json!(20_002)), "spec.load.stages[1].vus: 10001 virtual users for one worker are more than 10000; use at least 3 workers"),
+        (("/load/stages/1/vus", json!(0)), "spec.load.stages[1].vus: there must be at least one virtual user"),
+        (("/load/queryTimeout", json!("0s")), "spec.load.queryTimeout: 0s is not from 1ms to 1h"),
+        (("/load/queryTimeout", json!("1h1ms")), "spec.load.queryTimeout: 1h1ms is not from 1ms to 1h"),
+        (("/deadlines", json!({"drain": "11m"})), "spec.deadlines.drain: 11m is not from 1s to 10m"),
+        (("/deadlines", json!({"barrier": "0s"})), "spec.deadlines.barrier: 0s is not from 1s to 24h"),
+        (("/validity", json!({"maxStartSkew": "0s"})), "spec.validity.maxStartSkew: 0s is not from 1ms to 1h"),
+        (("/abort", json!([{"metric": "errorRate", "above": 1.0}])), "spec.abort[0].above: the share must be from 0 up to, but not, 1: no error rate is above that"),
+        (("/abort", json!([{"metric": "errorRate", "above": 0.5, "over": "0s"}])), "spec.abort[0].over: 0s is not from 1s to 1h"),
+        (slo(json!({"metric": "p99", "below": "0s"})), "spec.slos[0].below: 0s is not from 1ms to 1h"),
+        (slo(json!({"metric": "p99"})), "spec.slos[0]: p99 needs below, a latency, and only that"),
+        (slo(json!({"metric": "errorRate", "atMost": 1.5})), "spec.slos[0]: errorRate needs atMost, a share from 0 to 1, and only that"),
+        (slo(json!({"metric": "throughput", "below": "1s"})), "spec.slos[0]: throughput needs atLeast, queries per second, and only that"),
+        (slo(json!({"metric": "p99", "query": "Nowhere", "below": "1s"})), "spec.slos[0].query: no query Nowhere runs; those that run are PointLookup, CountAll"),
+        (slo(json!({"metric": "p99", "stage": "peak", "below": "1s"})), "spec.slos[0].stage: there is no stage peak; there are warmup, steady"),
+        (("/workload/mix", json!([{"query": "Nowhere", "weight": 1}])), "spec.workload.mix[0].query: the workload has no query Nowhere; it has PointLookup, CountAll"),
+        (("/workload/mix", json!([{"query": "CountAll", "weight": 1}])), "spec.slos[0].query: no query PointLookup runs; those that run are CountAll"),
+    ];
+    for ((pointer, value), expected) in cases {
+        let problems = resolve(&with(pointer, value.clone()), WORKLOAD).unwrap_err();
+        assert_eq!(problems[0].to_string(), expected, "{pointer} {value}");
+    }
+}
+
+#[test]
+fn mistakes_in_the_workload_are_told_by_line_beside_those_of_the_plan() {
+    let problems = resolve(&with("/load/queryTimeout", json!("2h")), "-- @type: sql\n-- @name: A\n\n-- @name: A\nSELECT 1; SELECT 2").unwrap_err();
+    let told: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    assert_eq!(told, [
+        "spec.load.queryTimeout: 2h is not from 1ms to 1h",
+        "spec.workload.source line 2: this block has no statement",
+        "spec.workload.source line 4: the name A is taken by A on line 2; upper and lower case make no difference",
+        "spec.workload.source line 5: a second statement begins here; write one statement in each block, stored procedures as one CALL",
+    ]);
+}
+
+#[test]
+fn the_widest_plan_is_still_accepted() {
+    let mut plan = plan();
+    plan["load"] = json!({"workers": 1000, "queryTimeout": "1h", "stages": [{"name": "warmup", "duration": "1s", "vus": 1}, {"name": "steady", "duration": "23h59m59s", "vus": 100_000}]});
+    assert!(resolve(&serde_json::from_value(plan).unwrap(), WORKLOAD).is_ok());
+}

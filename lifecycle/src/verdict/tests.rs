@@ -1,0 +1,128 @@
+use crucible_crds::test_run::EndedEarly;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::results::sample::{line, merge, plan};
+
+fn facts() -> Facts {
+    Facts { expected_workers: 2, merged_workers: 2, start_skew_micros: Some(-1_200), worker_cpu_share: Some(0.42), ended_early: None }
+}
+
+/// 100 answers of PointLookup in the stage steady, 90 of them in 1 ms and 10 in 50 ms; 5 time-outs of `CountAll`.
+fn measured(plan: &FrozenPlan) -> Summary {
+    let latencies: Vec<u64> = [[1_000; 90].as_slice(), &[50_000; 10]].concat();
+    merge(plan, &[vec![line("PointLookup|steady|ok", 2, &latencies), line("CountAll|steady|timeout", 3, &[30_000_000; 5])]], false)
+}
+
+fn judged(fields: Value, facts: &Facts) -> Verdict {
+    let plan = plan(fields);
+    judge(&plan, &measured(&plan), facts)
+}
+
+/// The check of the only limit, as `limit | observed | held | decided`.
+fn limit(slo: Value) -> String {
+    let verdict = judged(json!({"slos": [slo], "validity": {"minQueries": 10}}), &facts());
+    let Check { name, limit, observed, held, decided, .. } = verdict.checks.last().unwrap();
+    format!("{name} | {limit} | {observed} | {held} | {decided}")
+}
+
+#[test]
+fn each_kind_of_limit_is_judged_on_its_row() {
+    let cases = [
+        (json!({"metric": "p50", "below": "20ms"}), "p50 | < 20ms | 1.00ms | true | true"),
+        (json!({"metric": "p95", "query": "PointLookup", "stage": "steady", "below": "20ms"}), "p95 of PointLookup in steady | < 20ms | 50.0ms | false | true"),
+        (json!({"metric": "max", "below": "50ms"}), "max | < 50ms | 50.015ms | false | true"),
+        (json!({"metric": "mean", "query": "PointLookup", "below": "6ms"}), "mean of PointLookup | < 6ms | 5.90ms | true | true"),
+        (json!({"metric": "errorRate", "atMost": 0.05}), "errorRate | <= 0.05 | 0.047619 | true | true"),
+        (json!({"metric": "errorRate", "atMost": 0.0}), "errorRate | <= 0 | 0.047619 | false | true"),
+        (json!({"metric": "errorRate", "query": "CountAll", "atMost": 0.5}), "errorRate of CountAll | <= 0.5 | no data | false | false"),
+        (json!({"metric": "throughput", "atLeast": 12.5}), "throughput | >= 12.5/s | 12.5/s | true | true"),
+        (json!({"metric": "throughput", "stage": "peak", "atLeast": 1}), "throughput in peak | >= 1/s | 0.0/s | false | true"),
+        (json!({"metric": "p99", "stage": "peak", "below": "1s"}), "p99 in peak | < 1s | no data | false | false"),
+        (json!({"metric": "p99", "query": "CountAll", "below": "1s"}), "p99 of CountAll | < 1s | none of 5 answered | false | true"),
+    ];
+    for (slo, expected) in cases {
+        assert_eq!(limit(slo.clone()), expected, "{slo}");
+    }
+}
+
+#[test]
+fn a_run_whose_every_check_holds_has_passed() {
+    let verdict = judged(json!({"slos": [{"metric": "p50", "below": "20ms"}], "validity": {"minQueries": 30, "maxStartSkew": "20ms", "maxWorkerCpu": 0.9}}), &facts());
+    assert_eq!(verdict.outcome, Outcome::Passed);
+    assert_eq!(verdict.reasons, ["AllChecksHeld: all 5 checks held"]);
+    let checks: Vec<_> = verdict.checks.iter().map(|check| format!("{}: {} {}", check.name, check.observed, check.limit)).collect();
+    assert_eq!(checks, ["workers with results: 2 2", "start skew: 1.20ms <= 20ms", "worker processor share: 0.42 <= 0.9", "queries answered: 100 of 105 >= 1 of at least 30", "p50: 1.00ms < 20ms"]);
+}
+
+#[test]
+fn a_broken_limit_fails_the_run_and_is_named_first() {
+    let verdict = judged(json!({"slos": [{"metric": "p99", "stage": "peak", "below": "1s"}, {"metric": "p95", "below": "20ms"}]}), &facts());
+    assert_eq!(verdict.outcome, Outcome::Failed);
+    assert_eq!(verdict.reasons, ["LimitBroken: p95 was 50.0ms, the limit is < 20ms", "TooLittleData: p99 in peak was no data, the limit is < 1s"]);
+    assert_eq!(verdict.checks[2].owner, Owner::Sut);
+}
+
+#[test]
+fn a_limit_without_enough_queries_leaves_the_run_inconclusive() {
+    let verdict = judged(json!({"slos": [{"metric": "p50", "below": "20ms"}], "validity": {"minQueries": 101}}), &facts());
+    assert_eq!(verdict.outcome, Outcome::Inconclusive);
+    assert_eq!(verdict.reasons, ["TooLittleData: p50 was no data, the limit is < 20ms"]);
+}
+
+#[test]
+fn a_lost_worker_makes_the_run_invalid_whatever_the_limits_say() {
+    let ended = EndedEarly { reason: "StopRequested".into(), message: "The run was stopped by its user".into() };
+    let verdict = judged(json!({"slos": [{"metric": "p95", "below": "20ms"}]}), &Facts { merged_workers: 1, ended_early: Some(ended), ..facts() });
+    assert_eq!(verdict.outcome, Outcome::Invalid);
+    assert_eq!(verdict.reasons, [
+        "WorkersMissing: workers with results was 1, the limit is 2", "StopRequested: The run was stopped by its user", "LimitBroken: p95 was 50.0ms, the limit is < 20ms",
+    ]);
+}
+
+#[test]
+fn a_saturated_or_scattered_load_generator_makes_the_run_invalid() {
+    let fields = json!({"validity": {"maxWorkerCpu": 0.4, "maxStartSkew": "1ms", "minQueries": 10}});
+    let verdict = judged(fields.clone(), &facts());
+    assert_eq!(verdict.outcome, Outcome::Invalid);
+    assert_eq!(verdict.reasons, ["StartSkewTooLarge: start skew was 1.20ms, the limit is <= 1ms", "LoadGeneratorSaturated: worker processor share was 0.42, the limit is <= 0.4"]);
+    let unknown = judged(fields, &Facts { start_skew_micros: None, worker_cpu_share: None, ..facts() });
+    assert_eq!((unknown.outcome, unknown.reasons.len()), (Outcome::Inconclusive, 2));
+}
+
+#[test]
+fn a_load_that_was_ended_early_is_aborted_with_its_reason_first() {
+    let ended = EndedEarly { reason: "AbortRuleFired".into(), message: "The error rate was 61 % over 10s".into() };
+    let verdict = judged(json!({"slos": [{"metric": "p95", "below": "20ms"}]}), &Facts { ended_early: Some(ended), ..facts() });
+    assert_eq!(verdict.outcome, Outcome::Aborted);
+    assert_eq!(verdict.reasons, ["AbortRuleFired: The error rate was 61 % over 10s", "LimitBroken: p95 was 50.0ms, the limit is < 20ms"]);
+}
+
+#[test]
+fn a_run_in_which_nothing_was_answered_never_passes() {
+    let plan = plan(json!({}));
+    let dead = merge(&plan, &[vec![line("PointLookup|steady|connection", 2, &[50; 3])]], false);
+    let verdict = judge(&plan, &dead, &facts());
+    assert_eq!(verdict.outcome, Outcome::Failed);
+    assert_eq!(verdict.reasons, ["NothingAnswered: queries answered was 0 of 3, the limit is >= 1 of at least 10"]);
+    let silent = judge(&plan, &merge(&plan, &[vec![]], false), &facts());
+    assert_eq!(silent.outcome, Outcome::Inconclusive);
+    assert_eq!(silent.reasons, ["TooLittleData: queries answered was no data, the limit is >= 1 of at least 10"]);
+}
+
+#[test]
+fn a_verdict_always_fits_into_status() {
+    let stage = "s".repeat(63);
+    let slo = json!({"metric": "throughput", "query": "Q".repeat(64), "stage": stage, "atLeast": 1e9});
+    let verdict = judged(json!({"slos": vec![slo; 64]}), &Facts { ended_early: Some(EndedEarly { reason: "StopRequested".into(), message: "x".repeat(1024) }), ..facts() });
+    assert_eq!((verdict.checks.len(), verdict.reasons.len()), (66, 2), "reasons that say the same are said once");
+    assert!(verdict.reasons.iter().all(|reason| reason.chars().count() <= 300));
+    assert!(verdict.checks.iter().all(|check| check.name.len() <= 200 && check.limit.len() <= 64 && check.observed.len() <= 64));
+}
+
+#[test]
+fn what_crucible_itself_could_not_do_says_nothing_about_the_system() {
+    let verdict = harness_error(Reason::ResultsCorrupt, "The log of worker 1 is not what it handed in");
+    assert_eq!(verdict.outcome, Outcome::HarnessError);
+    assert_eq!(verdict.reasons, ["ResultsCorrupt: The log of worker 1 is not what it handed in"]);
+}

@@ -9,7 +9,7 @@ use crucible_crds::{
 };
 
 use super::{
-    ParsedQuery, Values, Workload,
+    LONGEST_NAME, ParsedQuery, Values, Workload,
     lexer::{self, Dialect, Kind, Token},
     parse::dialect,
 };
@@ -118,12 +118,16 @@ fn bind<'a>(query: &ParsedQuery, dialect: Dialect, engine: Engine, values: impl 
     let tokens = lexer::tokens(sql, dialect).unwrap_or_default();
     let (mut text, mut bindings, mut copied) = (String::with_capacity(sql.len()), Vec::new(), 0);
     for (at, token) in tokens.iter().enumerate() {
+        if problems.is_full() {
+            break;
+        }
         let line = || u32::try_from(sql.get(..token.start).unwrap_or_default().matches('\n').count()).unwrap_or(0) + query.line;
         if token.kind == Kind::Symbol('?') && engine == Engine::Mysql {
             problems.add(format!("spec.workload.source line {}", line()), format!("the query {name} has a bare ? placeholder; write :name and declare the parameter"));
         }
         let Some(word) = placeholder(sql, &tokens, at) else { continue };
         let Some(values) = values(word) else {
+            let word: String = word.chars().take(LONGEST_NAME).collect();
             problems.add(
                 format!("spec.workload.source line {}", line()),
                 format!("the query {name} uses :{word}, which is no parameter; declare it in spec.workload.parameters or with `-- @param: {word} int 1 100000`"),

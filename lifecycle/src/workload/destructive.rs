@@ -16,9 +16,9 @@ const AT_THE_START: [&[&str]; 24] = [
 
 /// The words that make a statement one of these, with the first of its tokens that is one; nothing for any other.
 pub(super) fn find(text: &str, code: &[Token]) -> Option<(String, Token)> {
-    let words: Vec<(String, Token)> = code.iter().filter(|token| token.kind == Kind::Word).map(|token| (token.text(text).to_uppercase(), *token)).collect();
-    let begins = |words: &[(String, Token)], sequence: &[&str]| {
-        words.len() >= sequence.len() && words.iter().zip(sequence).all(|((word, _), expected)| word == expected)
+    let words: Vec<(&str, Token)> = code.iter().filter(|token| token.kind == Kind::Word).map(|token| (token.text(text), *token)).collect();
+    let begins = |words: &[(&str, Token)], sequence: &[&str]| {
+        words.len() >= sequence.len() && words.iter().zip(sequence).all(|((word, _), expected)| word.eq_ignore_ascii_case(expected))
     };
     // An executable comment `/*!50000 …` begins with its version number.
     let start = words.iter().position(|(word, _)| !word.starts_with(|c: char| c.is_ascii_digit())).unwrap_or(words.len());
@@ -33,7 +33,7 @@ pub(super) fn find(text: &str, code: &[Token]) -> Option<(String, Token)> {
     if let Some(sequence) = AT_THE_START.iter().find(|sequence| begins(from_start, sequence)) {
         return Some((sequence.join(" "), *first));
     }
-    let copies_to_program = begins(from_start, &["COPY"]) && from_start.iter().any(|(word, _)| word == "PROGRAM");
+    let copies_to_program = begins(from_start, &["COPY"]) && from_start.iter().any(|(word, _)| word.eq_ignore_ascii_case("PROGRAM"));
     copies_to_program.then(|| ("COPY … PROGRAM".to_owned(), *first))
 }
 

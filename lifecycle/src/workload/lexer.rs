@@ -53,7 +53,7 @@ pub(super) struct Unterminated {
 
 /// The tokens of a text whose lines end in line feeds. White space is left out.
 pub(super) fn tokens(text: &str, dialect: Dialect) -> Result<Vec<Token>, Unterminated> {
-    let mut lexer = Lexer { text, dialect, at: 0, found: Vec::new() };
+    let mut lexer = Lexer { text, dialect, at: 0, line_is_blank: true, found: Vec::new() };
     while let Some(next) = lexer.rest().chars().next() {
         lexer.take(next)?;
     }
@@ -64,6 +64,8 @@ struct Lexer<'a> {
     text: &'a str,
     dialect: Dialect,
     at: usize,
+    /// Whether there was only white space on this line so far.
+    line_is_blank: bool,
     found: Vec<Token>,
 }
 
@@ -75,7 +77,10 @@ impl<'a> Lexer<'a> {
     fn take(&mut self, next: char) -> Result<(), Unterminated> {
         let rest = self.rest();
         match next {
-            _ if next.is_whitespace() => self.at += next.len_utf8(),
+            _ if next.is_whitespace() => {
+                self.at += next.len_utf8();
+                self.line_is_blank |= next == '\n';
+            }
             '-' if self.is_dash_comment() => self.push_line_comment(),
             '#' if self.dialect.mysql => self.push_line_comment(),
             '/' if self.dialect.mysql && rest.starts_with("/*!") => self.push(Kind::Symbol('!'), 3),
@@ -94,13 +99,13 @@ impl<'a> Lexer<'a> {
     fn push(&mut self, kind: Kind, length: usize) {
         self.found.push(Token { kind, start: self.at, end: self.at + length });
         self.at += length;
+        self.line_is_blank = false;
     }
 
     /// MySQL takes `--` for a comment before white space only. An annotation may do without it at the start of a line.
     fn is_dash_comment(&self) -> bool {
         let Some(after) = self.rest().strip_prefix("--") else { return false };
-        let line_start = self.text.get(..self.at).and_then(|before| before.rsplit('\n').next()).unwrap_or_default();
-        !self.dialect.mysql || after.chars().next().is_none_or(|c| c.is_whitespace() || c.is_control() || (c == '@' && line_start.trim().is_empty()))
+        !self.dialect.mysql || after.chars().next().is_none_or(|c| c.is_whitespace() || c.is_control() || (c == '@' && self.line_is_blank))
     }
 
     fn push_line_comment(&mut self) {

@@ -1,0 +1,84 @@
+use crucible_crds::test_run::EndedEarly;
+use serde_json::json;
+
+use super::*;
+use crate::{
+    contract::FrozenPlan,
+    results::{Facts, group_samples, sample::{line, merge, plan}},
+    verdict::judge,
+};
+
+fn document(facts: &Facts) -> Value {
+    let plan: FrozenPlan = plan(json!({"slos": [{"metric": "p95", "below": "20ms"}]}));
+    let log = vec![line("PointLookup|warmup|ok", 0, &[5_000; 7]), line("PointLookup|steady|ok", 2, &[250; 80]), line("CountAll|peak|timeout", 6, &[20; 20])];
+    let summary = merge(&plan, &[log, vec![]], false);
+    let samples = group_samples([&br#"{"worker":0,"samples":[{"second":6,"query":"CountAll","class":"timeout","count":20}]}"#[..]]).unwrap();
+    let verdict = judge(&plan, &summary, facts);
+    Report { plan: &plan, summary: &summary, verdict: &verdict, facts, samples: &samples, collected_at: "2026-03-08T00:01:30Z".parse().unwrap() }.to_json()
+}
+
+fn facts() -> Facts {
+    Facts { expected_workers: 2, merged_workers: 2, ..Facts::default() }
+}
+
+#[test]
+fn existing_clients_find_what_they_read() {
+    let document = document(&facts());
+    let keys: Vec<_> = document.as_object().unwrap().keys().map(String::as_str).collect();
+    for key in ["run_id", "collected_at", "collection_error", "abort_reason", "k6", "observability"] {
+        assert!(keys.contains(&key), "{key}");
+    }
+    assert_eq!(document["run_id"], "checkout_20260307-2359_5b54ae4d");
+    assert_eq!(document["collected_at"], "2026-03-08T00:01:30Z");
+    assert_eq!((&document["collection_error"], &document["abort_reason"]), (&Value::Null, &Value::Null));
+    assert_eq!(document["observability"], json!({"sources": []}));
+}
+
+#[test]
+fn k6s_metrics_are_those_of_the_measured_stages_in_milliseconds() {
+    let document = document(&facts());
+    let metrics: Vec<_> = document["k6"]["metrics"].as_array().unwrap().iter().map(|metric| (metric["name"].as_str().unwrap(), metric["type"].as_str().unwrap(), metric["stats"].clone())).collect();
+    let expected = [
+        ("sql_duration_PointLookup", "trend", json!({"count": 80, "min": 0.25, "max": 0.25, "avg": 0.25, "med": 0.25, "p90": 0.25, "p95": 0.25, "p99": 0.25, "rate": 10.0})),
+        ("sql_duration_CountAll", "trend", json!({"count": 0, "min": 0.0, "max": 0.0, "avg": 0.0, "med": 0.0, "p90": 0.0, "p95": 0.0, "p99": 0.0, "rate": 0.0})),
+        ("query_errors", "rate", json!({"count": 100, "min": 0.0, "max": 1.0, "avg": 0.2, "med": 0.0, "p90": 1.0, "p95": 1.0, "p99": 1.0, "rate": 0.2})),
+        ("iterations", "counter", json!({"count": 100, "min": 1.0, "max": 1.0, "avg": 1.0, "med": 1.0, "p90": 1.0, "p95": 1.0, "p99": 1.0, "rate": 12.5})),
+        ("iteration_duration", "trend", json!({"count": 100, "min": 0.02, "max": 0.25, "avg": 0.204, "med": 0.25, "p90": 0.25, "p95": 0.25, "p99": 0.25, "rate": 12.5})),
+        ("vus", "gauge", json!({"count": 8, "min": 8.0, "max": 14.0, "avg": 9.75, "med": 8.0, "p90": 14.0, "p95": 14.0, "p99": 14.0, "rate": 0.0})),
+        ("checks", "rate", json!({"count": 100, "min": 0.0, "max": 1.0, "avg": 0.8, "med": 1.0, "p90": 1.0, "p95": 1.0, "p99": 1.0, "rate": 0.8})),
+    ];
+    assert_eq!(metrics, expected);
+}
+
+#[test]
+fn an_abort_and_missing_workers_are_said_where_clients_look() {
+    let ended = |reason: &str| Some(EndedEarly { reason: reason.into(), message: "The error rate was 61 % over 10s".into() });
+    let aborted = document(&Facts { ended_early: ended("AbortRuleFired"), ..facts() });
+    assert_eq!(aborted["abort_reason"], "The error rate was 61 % over 10s");
+    assert_eq!(aborted["crucible"]["verdict"]["outcome"], "Aborted");
+    assert_eq!(document(&Facts { ended_early: ended("StopRequested"), ..facts() })["abort_reason"], Value::Null);
+    let partial = document(&Facts { merged_workers: 1, ..facts() });
+    assert_eq!(partial["collection_error"], "Results of 1 of 2 workers are missing.");
+    assert_eq!(partial["crucible"]["partial"], true);
+}
+
+#[test]
+fn our_own_sections_hold_rows_timeline_and_verdict() {
+    let crucible = document(&facts())["crucible"].take();
+    assert_eq!(crucible["plan"]["digest"], "d1".repeat(32));
+    assert_eq!(crucible["plan"]["target"], json!({"engine": "mysql", "endpoint": "mariadb.sut.svc:3306", "database": "shop", "tls": "verify"}));
+    assert_eq!(crucible["headline"], json!({
+        "query": null, "stage": null, "measured": true, "seconds": 8.0, "ok": 80, "errors": 20, "errorsByClass": {"timeout": 20}, "throughput": 10.0, "errorRate": 0.2,
+        "latencyMicros": {"count": 80, "min": 250, "mean": 250.0, "p50": 250, "p90": 250, "p95": 250, "p99": 250, "p999": 250, "max": 250},
+        "failedLatencyMicros": {"timeout": {"count": 20, "min": 20, "mean": 20.0, "p50": 20, "p90": 20, "p95": 20, "p99": 20, "p999": 20, "max": 20}},
+    }));
+    let rows = |key: &str| crucible[key].as_array().unwrap().iter().map(|row| (row["query"].as_str(), row["stage"].as_str(), row["ok"].as_u64().unwrap())).collect::<Vec<_>>();
+    assert_eq!(rows("stages"), [(None, Some("warmup"), 7), (None, Some("steady"), 80), (None, Some("peak"), 0)]);
+    assert_eq!(rows("queries"), [(Some("PointLookup"), None, 80), (Some("CountAll"), None, 0)]);
+    assert_eq!(rows("queriesByStage"), [(Some("PointLookup"), Some("warmup"), 7), (Some("PointLookup"), Some("steady"), 80), (Some("CountAll"), Some("peak"), 0)]);
+    assert_eq!(crucible["timeline"]["points"].as_array().unwrap().len(), 7);
+    assert_eq!(crucible["timeline"]["points"][2], json!({"second": 2, "ok": 80, "errors": 0, "errorsByClass": {}, "latencyMicros": {"p50": 250, "p95": 250, "p99": 250, "max": 250}}));
+    assert_eq!(crucible["workers"]["logs"], json!([{"ok": 87, "errors": 20, "lastSecond": 6}, {"ok": 0, "errors": 0, "lastSecond": null}]));
+    assert_eq!(crucible["errorSamples"][0]["query"], "CountAll");
+    assert_eq!(crucible["verdict"]["outcome"], "Passed");
+}
