@@ -13,28 +13,6 @@ use crate::{
     wire::{Finished, FromK6},
 };
 
-/// Beyond `deadlines.barrier`: the operator is the first to lose patience, this is for when there is none.
-const BARRIER_SLACK: Duration = Duration::from_mins(1);
-/// Beyond the end of the last stage and the drain time.
-const LOAD_SLACK: Duration = Duration::from_secs(5);
-/// Beyond `deadlines.collect`, for the same reason.
-const COLLECT_SLACK: Duration = Duration::from_mins(1);
-/// Between the end of the drain time and the signals: the extension keeps that time itself and says so.
-const DRAIN_SLACK: Duration = Duration::from_millis(500);
-/// Between the signal that asks and the one that does not.
-const KILL_AFTER: Duration = Duration::from_secs(1);
-/// A k6 that crashes hangs up a moment before its exit is seen.
-const HANG_UP_GRACE: Duration = Duration::from_millis(250);
-/// A k6 that ended may have hung on a moment before.
-const EXIT_GRACE: Duration = Duration::from_millis(500);
-/// How long a worker that is done stays to be heard, at most, and after it was heard.
-const LINGER: Duration = Duration::from_secs(30);
-const LINGER_HEARD: Duration = Duration::from_secs(3);
-/// How long leaving waits for a killed k6 to be gone.
-const LEAVE_ANYWAY: Duration = Duration::from_secs(5);
-/// What is kept of the time after SIGTERM for writing the last word.
-const LAST_WORD: Duration = Duration::from_secs(1);
-
 /// The spans that the frozen plan sets.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -293,23 +271,6 @@ impl Course {
         actions
     }
 
-    /// When the next [`Event::Alarm`] is due, unless something else happens before.
-    #[must_use]
-    pub fn alarm(&self) -> Option<Duration> {
-        let alarms = [
-            self.barrier_deadline(),
-            self.start.filter(|_| self.state == WorkerState::Armed),
-            self.load_deadline(),
-            self.hang_up_deadline(),
-            self.exit_deadline(),
-            self.terminate_at,
-            self.kill_at,
-            self.immortal_deadline(),
-            self.departure().map(|at| if self.exit.is_none() && self.killed_at.is_some() { at + LEAVE_ANYWAY } else { at }),
-        ];
-        alarms.into_iter().flatten().min()
-    }
-
     fn hear(&mut self, now: Duration, word: FromK6, actions: &mut Vec<Action>) {
         match word {
             FromK6::Preflight(preflight) if preflight.ok => self.server_version = preflight.server_version,
@@ -366,7 +327,7 @@ impl Course {
         match cause {
             Cause::Ordered | Cause::Terminated => {
                 self.enter_from_armed(now, WorkerState::Draining);
-                self.schedule_signals(now + self.limits.drain + DRAIN_SLACK);
+                self.schedule_signals(self.drained_by(now));
             }
             Cause::Overdue | Cause::HungUp | Cause::Failed => {
                 self.enter_from_armed(now, WorkerState::Draining);
@@ -376,19 +337,10 @@ impl Course {
         }
     }
 
-    fn schedule_signals(&mut self, terminate_at: Duration) {
-        let earlier = |set: Option<Duration>, at: Duration| Some(set.map_or(at, |set| set.min(at)));
-        if self.terminated_at.is_none() {
-            self.terminate_at = earlier(self.terminate_at, terminate_at);
-        }
-        self.kill_at = earlier(self.kill_at, terminate_at + KILL_AFTER);
-    }
-
     /// SIGTERM. A load that is on is drained and what is left of the pod's time is for handing in its results; a
     /// worker that has nothing to hand in leaves at once. Asking twice means at once.
     fn terminated(&mut self, now: Duration, actions: &mut Vec<Action>) {
-        let to_drain = self.limits.drain + DRAIN_SLACK + KILL_AFTER;
-        let in_time = now + self.limits.hand_in.saturating_sub(LAST_WORD).max(to_drain + LAST_WORD);
+        let in_time = self.handed_in_by(now);
         let by = match self.state {
             _ if self.leave_by.is_some() => now,
             WorkerState::Finished if self.uploading => in_time,
@@ -449,105 +401,6 @@ impl Course {
         }
     }
 
-    /// Does what is due.
-    fn keep_time(&mut self, now: Duration, actions: &mut Vec<Action>) {
-        let due = |at: Option<Duration>| at.is_some_and(|at| now >= at);
-        if due(self.barrier_deadline()) {
-            let waited = self.limits.barrier + BARRIER_SLACK;
-            self.fail(now, outcome::failure(Reason::BarrierDeadlineExceeded, format!("No start order came within {} s", waited.as_secs())), actions);
-        }
-        if self.state == WorkerState::Armed && due(self.start) {
-            self.enter(now, WorkerState::Running);
-        }
-        if due(self.load_deadline()) {
-            self.end_load(now, Cause::Overdue, actions);
-        }
-        if due(self.hang_up_deadline()) {
-            self.hung_up_at = None;
-            match self.state {
-                WorkerState::Preparing | WorkerState::Ready => {
-                    self.fail(now, outcome::failure(Reason::LoadGeneratorFailed, "k6 hung up on its worker before the load"), actions);
-                }
-                WorkerState::Armed | WorkerState::Running | WorkerState::Draining => self.end_load(now, Cause::HungUp, actions),
-                WorkerState::Finished | WorkerState::Uploaded | WorkerState::Failed => {}
-            }
-        }
-        self.send_signals(now, actions);
-        if due(self.immortal_deadline()) {
-            self.fail(now, outcome::failure(Reason::DrainDeadlineExceeded, "k6 was killed but did not end"), actions);
-        }
-        self.leave(now, actions);
-    }
-
-    fn send_signals(&mut self, now: Duration, actions: &mut Vec<Action>) {
-        if self.exit.is_some() {
-            (self.terminate_at, self.kill_at) = (None, None);
-        }
-        if self.terminate_at.is_some_and(|at| now >= at) {
-            self.terminate_at = None;
-            self.terminated_at = Some(now);
-            actions.push(Action::Terminate);
-        }
-        if self.kill_at.is_some_and(|at| now >= at) {
-            self.kill_at = None;
-            self.killed_at = Some(now);
-            actions.push(Action::Kill);
-        }
-    }
-
-    fn leave(&mut self, now: Duration, actions: &mut Vec<Action>) {
-        let Some(at) = self.departure().filter(|at| now >= *at && !self.left) else { return };
-        if self.exit.is_some() || now >= at + LEAVE_ANYWAY {
-            self.left = true;
-            actions.push(Action::Leave);
-        } else if self.killed_at.is_none() {
-            (self.terminate_at, self.kill_at) = (None, None);
-            self.killed_at = Some(now);
-            actions.push(Action::Kill);
-        }
-    }
-
-    /// When this process has no reason to stay any more.
-    fn departure(&self) -> Option<Duration> {
-        let done = match self.state {
-            WorkerState::Uploaded | WorkerState::Failed => {
-                let heard = self.heard.map_or(Duration::MAX, |at| at + LINGER_HEARD);
-                Some(heard.min(self.entered + LINGER))
-            }
-            WorkerState::Finished => Some(self.entered + self.limits.collect + COLLECT_SLACK),
-            WorkerState::Preparing | WorkerState::Ready | WorkerState::Armed | WorkerState::Running | WorkerState::Draining => None,
-        };
-        match (done, self.leave_by) {
-            (Some(done), Some(by)) => Some(done.min(by)),
-            (done, by) => done.or(by),
-        }
-        .filter(|_| !self.left)
-    }
-
-    /// A k6 that ended without having hung on may have done so a moment before. One that did hang on is read to its end,
-    /// however long the disk takes to make room.
-    fn exit_deadline(&self) -> Option<Duration> {
-        let waits = self.socket == Socket::Unopened && self.finished.is_none() && self.state < WorkerState::Finished;
-        self.exited_at.filter(|_| waits).map(|at| at + EXIT_GRACE)
-    }
-
-    fn barrier_deadline(&self) -> Option<Duration> {
-        matches!(self.state, WorkerState::Preparing | WorkerState::Ready).then(|| self.limits.barrier + BARRIER_SLACK)
-    }
-
-    fn load_deadline(&self) -> Option<Duration> {
-        self.start.filter(|_| self.load_is_on() && self.ending.is_none()).map(|at| at + self.limits.load + self.limits.drain + LOAD_SLACK)
-    }
-
-    /// A process that the kernel cannot end, for example in the middle of a write to a dead disk.
-    fn immortal_deadline(&self) -> Option<Duration> {
-        self.killed_at.filter(|_| self.exit.is_none() && self.load_is_on()).map(|at| at + LEAVE_ANYWAY)
-    }
-
-    fn hang_up_deadline(&self) -> Option<Duration> {
-        self.hung_up_at.filter(|_| self.exit.is_none() && self.ending.is_none()).map(|at| at + HANG_UP_GRACE)
-    }
-
     fn enter(&mut self, now: Duration, state: WorkerState) {
         if state > self.state && self.state != WorkerState::Uploaded {
             self.state = state;
@@ -566,3 +419,4 @@ impl Course {
 
 #[cfg(test)]
 mod tests;
+mod timing;

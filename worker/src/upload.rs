@@ -25,6 +25,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// A bucket slower than this is as good as one that hangs.
 const SLOWEST_BYTES_PER_SECOND: u64 = 1 << 20;
 const SHORTEST_TRY: Duration = Duration::from_secs(30);
+/// What a try gets that begins just before the end of the time to collect.
+const LAST_TRY: Duration = Duration::from_secs(1);
 
 /// What is to be handed in, and until when.
 pub struct Task {
@@ -53,7 +55,7 @@ pub async fn upload(http: Http, task: Task) -> Result<(), Failure> {
         for file in round {
             let (Some(object), Some(path)) = (addresses.get(&file.name), paths.of(&file.name)) else { continue };
             let patience = SHORTEST_TRY + Duration::from_secs(file.bytes / SLOWEST_BYTES_PER_SECOND);
-            let patience = patience.min(until.saturating_duration_since(Instant::now()));
+            let patience = patience.min(until.saturating_duration_since(Instant::now()).max(LAST_TRY));
             match http.put_file(&object.url, &object.headers, path, patience).await {
                 Ok(()) => {
                     tracing::info!(file = file.name, bytes = file.bytes, "stored a result file");

@@ -43,7 +43,6 @@ impl Left {
 pub struct Pod {
     pub directory: TempDir,
     pub operator: Operator,
-    pub begun: Instant,
     worker: Child,
     address: OnceLock<String>,
 }
@@ -81,7 +80,6 @@ impl Setup {
         fs::write(root.join("credentials/password"), PASSWORD).unwrap();
         fs::write(root.join("scratch/fake.json"), self.fake.to_string()).unwrap();
         let operator = Operator::start();
-        let begun = Instant::now();
         let worker = Command::new(env!("CARGO_BIN_EXE_crucible-worker"))
             .env_clear()
             .env("CANARY", "must not reach k6")
@@ -107,7 +105,7 @@ impl Setup {
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        Pod { directory, operator, begun, worker, address: OnceLock::new() }
+        Pod { directory, operator, worker, address: OnceLock::new() }
     }
 }
 

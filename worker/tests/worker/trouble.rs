@@ -1,6 +1,6 @@
 //! Ends that nobody wants: refusals, crashes, floods, things that are not there.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crucible_lifecycle::contract::WorkerState::{Failed, Finished, Ready, Running};
 use serde_json::json;
@@ -55,7 +55,7 @@ fn a_k6_that_says_its_last_word_and_then_ends_badly_has_finished() {
 #[test]
 fn a_k6_that_hangs_up_is_ended() {
     for place in ["ready", "load"] {
-        let pod = Pod::start(json!({"hangUp": place, "seconds": 10}));
+        let pod = Pod::start(json!({"hangUp": place, "seconds": 10, "secondMillis": 500}));
         if place == "load" {
             pod.until(Ready);
             pod.start_load(0);
@@ -90,14 +90,12 @@ fn a_k6_that_is_not_there_fails_the_worker() {
 
 #[test]
 fn a_plan_of_another_version_or_none_ends_the_worker_with_a_last_word() {
-    let begun = Instant::now();
     let other = Setup::new(json!({})).with("/protocol", json!(7)).start().left();
     assert_eq!((other.code, other.reason()), (18, "ProtocolMismatch"));
     let broken = Setup::new(json!({})).with("/spec/load", json!("fast")).start().left();
     assert_eq!((broken.code, broken.reason()), (18, "FrozenPlanMissing"));
     let alone = Setup::new(json!({})).with("/spec/load/workers", json!(0)).start().left();
     assert_eq!((alone.code, alone.reason()), (18, "PlanInvalid"));
-    assert!(begun.elapsed() < Duration::from_secs(5));
 }
 
 #[test]
