@@ -30,22 +30,22 @@ mod triggers;
 pub use error::Error;
 pub use triggers::control;
 
-/// One pass over a run.
+/// One pass over a run, as the controller calls it.
 pub async fn reconcile(run: Arc<DeserializeGuard<TestRun>>, ctx: Arc<Context>) -> Result<Action, Error> {
     let Some(run) = accept(&run, &ctx)? else { return Ok(Action::await_change()) };
     let span = span_of(&run);
-    pass(run, &ctx).instrument(span).await
-}
-
-/// Reads everything, decides with no input or output, writes what was decided.
-async fn pass(run: TestRun, ctx: &Context) -> Result<Action, Error> {
-    let observed = observe::observe(ctx, run).await;
-    let decision = decide(&observed);
-    let wake = apply::apply(ctx, &observed.run, decision).await.map_err(|source| Error::Apply { name: name_of(&observed.run), source })?;
+    let wake = pass(run, &ctx).instrument(span).await?;
     Ok(match wake {
         Wake::OnChange => Action::await_change(),
         Wake::After(span) => Action::requeue(span),
     })
+}
+
+/// Reads everything, decides with no input or output, writes what was decided. Returns when to look again.
+pub async fn pass(run: TestRun, ctx: &Context) -> Result<Wake, Error> {
+    let observed = observe::observe(ctx, run).await;
+    let decision = decide(&observed);
+    apply::apply(ctx, &observed.run, decision).await.map_err(|source| Error::Apply { name: name_of(&observed.run), source })
 }
 
 /// Takes a run as it came from the watch, or as we wrote it where that is newer. Nothing, where the watch is known to lag behind.

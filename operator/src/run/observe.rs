@@ -31,6 +31,7 @@ use crucible_lifecycle::{
     seen::Seen,
 };
 use crucible_store::VaultError;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::{
     batch::v1::Job,
     coordination::v1::Lease,
@@ -47,6 +48,8 @@ use crate::{
 
 /// How long one reading may take.
 const READING: Duration = Duration::from_secs(5);
+/// How long a run that has ended may take to give its system under test back.
+const GIVING_BACK: SignedDuration = SignedDuration::from_secs(150);
 /// No workload is longer: an inline one is limited to 256 KiB, a ConfigMap to 1 MiB.
 const LONGEST_WORKLOAD: u64 = 1024 * 1024;
 
@@ -219,7 +222,8 @@ impl Reader<'_> {
         Seen::Found(LeaseView { holder_uid, holder, holder_state, resource_version: lease.resource_version().unwrap_or_default() })
     }
 
-    /// Whether the holder can still give the lease back. A run that has ended cannot: what it held may be taken over.
+    /// Whether the holder can still give the lease back. One that has ended gives it back itself, once its pods are gone;
+    /// only if it has not done so for long may others take over.
     async fn holder_state(&self, uid: &str, holder: &str) -> HolderState {
         if uid == self.key.uid {
             return HolderState::Live;
@@ -227,7 +231,7 @@ impl Reader<'_> {
         let Some((namespace, name)) = holder.split_once('/') else { return HolderState::Unknown };
         let runs: Api<TestRun> = Api::namespaced(self.ctx.client.clone(), namespace);
         match runs.get_opt(name).await {
-            Ok(Some(run)) if run.uid().as_deref() == Some(uid) && !has_ended(&run) => HolderState::Live,
+            Ok(Some(run)) if run.uid().as_deref() == Some(uid) && !long_ended(&run, self.ctx.clock.now()) => HolderState::Live,
             Ok(_) => HolderState::Gone,
             Err(_) => HolderState::Unknown,
         }
@@ -345,6 +349,12 @@ fn has_ended(run: &TestRun) -> bool {
     run.status.as_ref().and_then(|status| status.phase).is_some_and(Phase::is_terminal)
 }
 
+/// Whether a run ended so long ago that it should have given everything back.
+fn long_ended(run: &TestRun, now: Timestamp) -> bool {
+    let ended = run.status.as_ref().and_then(|status| status.completed_at.as_ref());
+    has_ended(run) && ended.is_none_or(|ended| now.duration_since(ended.0) >= GIVING_BACK)
+}
+
 /// Where the control API of a pod is.
 fn address(ip: &str) -> String {
     if ip.contains(':') { format!("[{ip}]:{CONTROL_PORT}") } else { format!("{ip}:{CONTROL_PORT}") }
@@ -369,7 +379,6 @@ fn explain(error: &kube::Error) -> String {
 mod tests {
     use super::*;
     use crucible_crds::{TestRunSpec, TestRunStatus, test_run::PlanRef};
-    use jiff::Timestamp;
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
     fn letters(asks: Asks) -> String {
@@ -390,7 +399,7 @@ mod tests {
             (Phase::Collecting, "fjo", "fjo", "f"),
             (Phase::Stopping, "fjo", "fjo", "f"),
             (Phase::Completed, "l", "l", "l"),
-            (Phase::Failed, "lj", "lj", "lj"),
+            (Phase::Failed, "ljo", "ljo", "ljo"),
         ];
         for (phase, new, marked, heard) in table {
             let read = [asks(phase, false, false, false), asks(phase, false, true, false), asks(phase, false, true, true)].map(letters);

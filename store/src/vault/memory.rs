@@ -37,6 +37,17 @@ impl MemoryVault {
         self.state().objects.clone()
     }
 
+    /// Changes the last byte of every object, as a broken disk might.
+    pub fn tamper(&self) {
+        for body in self.state().objects.values_mut() {
+            let mut changed = body.to_vec();
+            if let Some(last) = changed.last_mut() {
+                *last ^= 1;
+            }
+            *body = Bytes::from(changed);
+        }
+    }
+
     /// Does what the holder of a signed request does. Returns whether the bytes are those that were signed for.
     pub fn put_signed(&self, request: &SignedRequest, body: Bytes) -> bool {
         let Some(key) = request.url.strip_prefix("memory://") else { return false };

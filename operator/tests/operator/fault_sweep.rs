@@ -1,0 +1,118 @@
+//! Whatever dies when, the end is the same.
+//!
+//! Each story is first played undisturbed, and its effects are counted: every write to the API server and every order to a
+//! worker. Then it is played again once for each effect, and the operator dies right after that one: all that it knew is
+//! lost, and a new one begins a second later. At last it is played with every write made twice, as when an answer got lost.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use crucible_crds::Phase;
+
+use crate::world::{
+    World, describe_end, operate,
+    scenario::{Act, PLAN_WITHOUT_QUERY, RUN_A, RUN_B, SECRET, Scenario, When},
+    worker::Habits,
+};
+
+/// How a story ended, and how many effects it took.
+struct Life {
+    end: String,
+    effects: usize,
+}
+
+/// Plays a story from start to end on a clock of its own.
+fn live(scenario: &Scenario, cut_after: Option<usize>, twice: bool) -> Life {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let world = World::of(scenario);
+        let turning = world.turn();
+        let line = world.line(cut_after, twice);
+        tokio::select! {
+            () = operate(&world, &line) => {}
+            () = line.died() => {}
+        }
+        if line.is_dead() {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            operate(&world, &world.line(None, false)).await;
+        }
+        let effects = world.effects.load(Ordering::SeqCst);
+        let end = describe_end(&world);
+        // A stable world stays as it is: a new operator that looks at everything once changes nothing.
+        operate(&world, &world.line(None, false)).await;
+        assert_eq!(world.effects.load(Ordering::SeqCst), effects, "a stable world was written to:\n{}", world.api.log.lock().unwrap().join("\n"));
+        turning.abort();
+        Life { end, effects }
+    })
+}
+
+/// Plays a story undisturbed, cut after each effect, and with every write made twice.
+fn sweep(scenario: &Scenario, expected: &[&str]) {
+    let undisturbed = live(scenario, None, false);
+    for line in expected {
+        assert!(undisturbed.end.contains(line), "{line} is missing in\n{}", undisturbed.end);
+    }
+    for effect in 1..=undisturbed.effects {
+        let cut = live(scenario, Some(effect), false);
+        assert_eq!(cut.end, undisturbed.end, "the operator died after effect {effect} of {}", undisturbed.effects);
+    }
+    assert_eq!(live(scenario, None, true).end, undisturbed.end, "every write was made twice");
+}
+
+#[test]
+fn a_run_completes_whenever_its_operator_dies() {
+    sweep(&Scenario::happy(), &["Completed(VerdictPassed)", "2 workers, 800 queries, partial false"]);
+}
+
+#[test]
+fn a_stopped_run_keeps_what_it_measured_whenever_its_operator_dies() {
+    let scenario = Scenario::with(&[(When::Loading { run: "run-a", seconds: 3.0 }, Act::Stop("run-a"))]);
+    sweep(&scenario, &["Stopping(StopRequested)", "Completed(VerdictAborted)"]);
+}
+
+#[test]
+fn an_abort_rule_ends_the_load_whenever_its_operator_dies() {
+    let scenario = Scenario { habits: Habits { errors: 80, ..Habits::default() }, ..Scenario::happy() };
+    sweep(&scenario, &["Stopping(AbortRuleFired)", "Completed(VerdictAborted)"]);
+}
+
+#[test]
+fn a_lost_worker_fails_its_run_whenever_its_operator_dies() {
+    let scenario = Scenario::with(&[(When::Loading { run: "run-a", seconds: 2.0 }, Act::Kill("run-a", 1))]);
+    sweep(&scenario, &["Failed(WorkerLost)"]);
+}
+
+#[test]
+fn a_system_under_test_that_refuses_fails_the_run_whenever_its_operator_dies() {
+    let habits = Habits { preflight: Some(("SutAuthenticationFailed", "Access denied for user loader")), ..Habits::default() };
+    sweep(&Scenario { habits, ..Scenario::happy() }, &["Failed(SutAuthenticationFailed)"]);
+}
+
+#[test]
+fn a_queued_run_follows_the_one_before_whenever_the_operator_dies() {
+    let scenario = Scenario::with(&[(When::At(2.0), Act::Create(RUN_B))]);
+    sweep(&scenario, &["run-a: Pending", "run-b: Pending", "run-b:WaitingForSut"]);
+}
+
+#[test]
+fn a_run_deleted_under_load_leaves_nothing_whenever_its_operator_dies() {
+    let scenario = Scenario::with(&[(When::Loading { run: "run-a", seconds: 2.0 }, Act::Delete("run-a"))]);
+    sweep(&scenario, &["left: secrets/shop-login testplans/checkout"]);
+}
+
+#[test]
+fn a_plan_that_cannot_be_run_fails_its_run_whenever_its_operator_dies() {
+    let scenario = Scenario { objects: vec![("secrets", SECRET), ("testplans", PLAN_WITHOUT_QUERY), ("testruns", RUN_A)], ..Scenario::happy() };
+    sweep(&scenario, &["Failed(WorkloadInvalid)"]);
+}
+
+#[test]
+fn results_that_differ_from_what_was_handed_in_fail_the_run_whenever_its_operator_dies() {
+    let scenario = Scenario { habits: Habits { corrupt: true, ..Habits::default() }, ..Scenario::happy() };
+    sweep(&scenario, &["Failed(ResultsCorrupt)"]);
+}
+
+#[test]
+fn a_bucket_that_is_away_for_a_while_holds_a_run_up_but_not_back() {
+    let scenario = Scenario::with(&[(When::Is("run-a", Phase::Executing), Act::VaultDown(true)), (When::At(20.0), Act::VaultDown(false))]);
+    sweep(&scenario, &["Completed(VerdictPassed)"]);
+}

@@ -1,0 +1,12 @@
+//! The operator's whole life, played against a cluster in memory: no socket, no clock but the test's own.
+//!
+//! `fake_api` is the API server under the real Kubernetes client, `world` is everything else: the Job controller,
+//! kubelet, workers, users, and operators that die. `fault_sweep` asks for the same end whatever dies when; `requests`
+//! shows exactly what one happy run asks of the API server.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod admin;
+mod fake_api;
+mod fault_sweep;
+mod requests;
+mod world;

@@ -1,0 +1,31 @@
+//! What one happy run asks of the API server, request by request.
+
+use std::time::Duration;
+
+use expect_test::expect;
+
+use crate::world::{World, operate, scenario::Scenario};
+
+/// Everything that one happy run asked, and how many workers it had.
+fn requests() -> Vec<String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let world = World::of(&Scenario::happy());
+        let turning = world.turn();
+        operate(&world, &world.line(None, false)).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        turning.abort();
+        world.api.log.lock().unwrap().clone()
+    })
+}
+
+#[test]
+fn a_happy_run_asks_for_exactly_this() {
+    expect![[r#""#]].assert_eq(&requests().join("\n"));
+}
+
+#[test]
+fn a_run_asks_little_of_the_api_server() {
+    let asked = requests().iter().filter(|request| !request.starts_with("TELL")).count();
+    assert!(asked <= 40 + 3 * 2, "{asked} requests for 2 workers");
+}

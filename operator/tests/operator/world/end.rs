@@ -1,0 +1,36 @@
+//! How a world has ended, in words that do not depend on when what happened.
+
+use std::{collections::BTreeSet, fmt::Write};
+
+use serde_json::Value;
+
+use super::World;
+
+/// Every run with its story, what is left in cluster and bucket, and what people were told at least once.
+pub fn describe_end(world: &World) -> String {
+    let mut text = String::new();
+    for run in world.runs() {
+        let status = run.status.clone().unwrap_or_default();
+        let name = run.metadata.name.unwrap_or_default();
+        let story: Vec<String> = status.transitions.iter().map(|step| format!("{}({})", step.phase, step.reason)).collect();
+        writeln!(text, "{name}: {}", story.join(" ")).unwrap();
+        writeln!(text, "  generation {:?}, plan {}, stop {}", status.observed_generation, status.plan.is_some(), status.ended_early.map(|early| early.reason).unwrap_or_default()).unwrap();
+        let verdict = status.verdict.map(|verdict| format!("{:?} with {} checks", verdict.outcome, verdict.checks.len()));
+        writeln!(text, "  verdict {}", verdict.unwrap_or_default()).unwrap();
+        let results = status.results.map(|results| format!("{} workers, {} queries, partial {}", results.workers, results.queries, results.partial));
+        writeln!(text, "  results {}", results.unwrap_or_default()).unwrap();
+        let workers = status.workers.map(|workers| format!("{} expected, {} succeeded, {} lost", workers.expected, workers.succeeded, workers.lost));
+        writeln!(text, "  workers {}", workers.unwrap_or_default()).unwrap();
+        let holding: Vec<&str> = status.conditions.iter().filter(|condition| condition.status == "True").map(|condition| condition.type_.as_str()).collect();
+        writeln!(text, "  holds {}", holding.join(" ")).unwrap();
+        writeln!(text, "  finalizers {}", run.metadata.finalizers.unwrap_or_default().join(" ")).unwrap();
+    }
+    let store = world.api.store.lock().unwrap();
+    let left: Vec<String> = store.keys().filter(|key| key.resource != "events").map(|key| format!("{}/{}", key.resource, key.name)).collect();
+    writeln!(text, "left: {}", left.join(" ")).unwrap();
+    let told: BTreeSet<String> = store.all("events").iter().filter_map(|event: &Value| Some(format!("{}:{}", event["regarding"]["name"].as_str()?, event["reason"].as_str()?))).collect();
+    writeln!(text, "told: {}", told.into_iter().collect::<Vec<_>>().join(" ")).unwrap();
+    let stored: Vec<String> = world.vault.objects().into_keys().collect();
+    writeln!(text, "stored: {}", stored.join(" ")).unwrap();
+    text
+}

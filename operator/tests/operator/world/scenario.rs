@@ -1,0 +1,104 @@
+//! The stories that are played: objects that users apply, what workers do, what happens when.
+
+use crucible_crds::Phase;
+
+use super::worker::Habits;
+
+/// When something happens.
+#[derive(Clone, Debug)]
+pub enum When {
+    /// So many seconds after the beginning.
+    At(f64),
+    /// When a run's load has been on for so many seconds.
+    Loading { run: &'static str, seconds: f64 },
+    /// When a run is in a phase.
+    Is(&'static str, Phase),
+}
+
+/// What happens.
+#[derive(Clone, Debug)]
+pub enum Act {
+    /// A user creates a run.
+    Create(&'static str),
+    /// A user stops a run.
+    Stop(&'static str),
+    /// A user deletes a run.
+    Delete(&'static str),
+    /// A worker's process is killed.
+    Kill(&'static str, u32),
+    /// Object storage goes away, or comes back.
+    VaultDown(bool),
+}
+
+/// One story.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    pub objects: Vec<(&'static str, &'static str)>,
+    pub habits: Habits,
+    pub script: Vec<(When, Act)>,
+}
+
+pub const SECRET: &str = "
+apiVersion: v1
+kind: Secret
+metadata: {name: shop-login}
+stringData: {username: loader, password: hunter2}
+";
+
+pub const PLAN: &str = "
+apiVersion: crucible.dev/v1alpha1
+kind: TestPlan
+metadata: {name: checkout}
+spec:
+  target: {engine: mysql, endpoint: 'mariadb.sut.svc:3306', database: shop, credentialsRef: {name: shop-login}}
+  workload:
+    source:
+      inline: |
+        -- @type: sql
+        -- @name: PointLookup
+        SELECT 1;
+  load:
+    workers: 2
+    stages:
+      - {name: warmup, duration: 2s, vus: 4, measured: false}
+      - {name: steady, duration: 4s, vus: 8}
+  slos: [{metric: p95, below: 200ms}]
+  abort: [{metric: errorRate, above: 0.5, over: 2s, after: 2s}]
+";
+
+pub const PLAN_WITHOUT_QUERY: &str = "
+apiVersion: crucible.dev/v1alpha1
+kind: TestPlan
+metadata: {name: checkout}
+spec:
+  target: {engine: mysql, endpoint: 'mariadb.sut.svc:3306', database: shop, credentialsRef: {name: shop-login}}
+  workload:
+    source: {inline: '-- @type: sql'}
+  load: {workers: 2, stages: [{name: steady, duration: 4s, vus: 8}]}
+";
+
+pub const RUN_A: &str = "
+apiVersion: crucible.dev/v1alpha1
+kind: TestRun
+metadata: {name: run-a}
+spec: {planRef: {name: checkout}, stop: false}
+";
+
+pub const RUN_B: &str = "
+apiVersion: crucible.dev/v1alpha1
+kind: TestRun
+metadata: {name: run-b}
+spec: {planRef: {name: checkout}, stop: false}
+";
+
+impl Scenario {
+    /// One run of a good plan, with nothing else happening.
+    pub fn happy() -> Self {
+        Self { objects: vec![("secrets", SECRET), ("testplans", PLAN), ("testruns", RUN_A)], habits: Habits::default(), script: Vec::new() }
+    }
+
+    /// The same with something happening.
+    pub fn with(script: &[(When, Act)]) -> Self {
+        Self { script: script.to_vec(), ..Self::happy() }
+    }
+}
