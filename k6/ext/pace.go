@@ -22,6 +22,7 @@ type timeline struct {
 	phases []phase
 	end    int64
 	peak   int64
+	due    int64 // when this worker's first VU becomes active
 }
 
 // share is worker i's exact part of a fleet of total VUs: the shares of all workers always add up to the total.
@@ -46,6 +47,9 @@ func newTimeline(stages []stage, worker, workers int64) timeline {
 	}
 	line.end = from
 	for _, p := range line.phases {
+		if line.peak == 0 && p.share > 0 {
+			line.due = p.from
+		}
 		line.peak = max(line.peak, p.share)
 	}
 	return line

@@ -52,7 +52,7 @@ func TestTimeline(t *testing.T) {
 		stages          []stage
 		worker, workers int64
 		want            []phase
-		peak            int64
+		peak, due       int64
 	}{
 		"Steps": {
 			reason:  "a step stage has its VUs at once",
@@ -67,6 +67,7 @@ func TestTimeline(t *testing.T) {
 			workers: 1,
 			want:    []phase{{0, second, 0, 0}, {second, 2 * second, 0, 1}, {2 * second, 3 * second, 0, 2}, {3 * second, 4 * second, 0, 3}, {4 * second, 5 * second, 1, 4}},
 			peak:    4,
+			due:     second,
 		},
 		"RampDown": {
 			reason:  "a ramp down starts from the previous stage's number",
@@ -82,6 +83,7 @@ func TestTimeline(t *testing.T) {
 			workers: 2,
 			want:    []phase{{0, second, 0, 0}, {second, 3 * second, 0, 1}, {3 * second, 4 * second, 0, 2}},
 			peak:    2,
+			due:     second,
 		},
 		"ShareCanSink": {
 			reason:  "on the way up a share may sink: 2 of 5 workers' VUs are worker 2's, of 3 none",
@@ -90,6 +92,7 @@ func TestTimeline(t *testing.T) {
 			workers: 5,
 			want:    []phase{{0, 2 * second, 0, 0}, {2 * second, 3 * second, 0, 1}, {3 * second, 4 * second, 0, 0}},
 			peak:    1,
+			due:     2 * second,
 		},
 	}
 	for name, tc := range cases {
@@ -103,8 +106,8 @@ func TestTimeline(t *testing.T) {
 					t.Errorf("%s: phase %d is %v, want %v", tc.reason, i, line.phases[i], want)
 				}
 			}
-			if line.peak != tc.peak {
-				t.Errorf("%s: peak is %d, want %d", tc.reason, line.peak, tc.peak)
+			if line.peak != tc.peak || line.due != tc.due {
+				t.Errorf("%s: peak is %d and due at %d, want %d at %d", tc.reason, line.peak, line.due, tc.peak, tc.due)
 			}
 		})
 	}

@@ -4,6 +4,7 @@
 package ext
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -11,9 +12,11 @@ import (
 )
 
 const (
-	connectTries  = 3
-	connectPause  = 300 * time.Millisecond
-	connectAtOnce = 16
+	connectTries   = 3
+	connectPause   = time.Second
+	connectAttempt = 1500 * time.Millisecond
+	connectBudget  = 3500 * time.Millisecond // for all tries: a run that cannot start should say so soon
+	connectAtOnce  = 16
 )
 
 // connect gives every VU its connection with every statement prepared. The first one answers for all: only when it
@@ -41,20 +44,28 @@ func (r *run) connect() *preflightMessage {
 
 // connectPatiently tries a few times: a Service may be a moment behind its pod.
 func (r *run) connectPatiently() (engine.Conn, error) {
+	budget, cancel := context.WithTimeout(r.connecting, connectBudget)
+	defer cancel()
 	for try := 1; ; try++ {
-		conn, err := r.engine.Connect(r.connecting)
+		conn, err := r.connectOnce(budget)
 		if err == nil {
 			return conn, nil
 		}
-		if try == connectTries || r.engine.Refusal(err) != engine.Unreachable || r.stopping.Load() {
+		if try == connectTries || budget.Err() != nil || r.engine.Refusal(err) != engine.Unreachable || r.stopping.Load() {
 			return nil, err
 		}
 		select {
 		case <-time.After(connectPause):
-		case <-r.stop:
+		case <-budget.Done():
 			return nil, err
 		}
 	}
+}
+
+func (r *run) connectOnce(budget context.Context) (engine.Conn, error) {
+	attempt, cancel := context.WithTimeout(budget, connectAttempt)
+	defer cancel()
+	return r.engine.Connect(attempt)
 }
 
 // prepareChecked compares the placeholders that the server sees with the parameters that the plan binds.

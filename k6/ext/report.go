@@ -66,7 +66,8 @@ func (t *teller) send(message any) {
 }
 
 func (t *teller) started(at int64) {
-	t.send(startedMessage{Type: "started", FirstQueryUnixNanos: t.run.unixNanos(at), LateNanos: at})
+	// Late against the plan: in a ramp from nothing the first VU's turn comes after the start instant.
+	t.send(startedMessage{Type: "started", FirstQueryUnixNanos: t.run.unixNanos(at), LateNanos: at - t.run.line.due})
 }
 
 // interval closes the next second and tells it, even an empty one: silence is news too.

@@ -66,7 +66,7 @@ type run struct {
 	disconnect context.CancelFunc
 	reconnects atomic.Uint64
 	doomed     chan engine.Conn
-	kills      sync.WaitGroup
+	killed     chan struct{} // closed when nothing is left to be killed
 }
 
 func newRun(p *plan, e engine.Engine, password string) (*run, error) {
@@ -89,6 +89,7 @@ func newRun(p *plan, e engine.Engine, password string) (*run, error) {
 		done:        make(chan struct{}),
 		finished:    make(chan struct{}),
 		doomed:      make(chan engine.Conn, 64),
+		killed:      make(chan struct{}),
 	}
 	r.drainDeadline.Store(math.MaxInt64)
 	r.connecting, r.disconnect = context.WithCancel(context.Background())
@@ -113,7 +114,11 @@ func (r *run) serve() {
 		return
 	}
 	r.report()
-	r.kills.Wait()
+	select {
+	case <-r.begun:
+		<-r.killed
+	default: // nothing ran
+	}
 }
 
 // hear obeys the worker. A worker that is gone is an order to stop: nobody is left to stop the load otherwise.
@@ -148,9 +153,22 @@ func (r *run) startIn(in time.Duration) {
 	for time.Until(origin) > 0 {
 		runtime.Gosched()
 	}
-	r.drainDeadline.CompareAndSwap(math.MaxInt64, r.line.end+r.plan.DrainNanos)
+	r.drainBy(r.line.end + r.plan.DrainNanos)
 	go r.watch()
 	close(r.begun)
+	if r.stopping.Load() { // the order to stop came in this very moment and did not see begun closed
+		r.drainBy(r.now() + r.plan.DrainNanos)
+	}
+}
+
+// drainBy brings the deadline for queries in flight forward.
+func (r *run) drainBy(deadline int64) {
+	for {
+		current := r.drainDeadline.Load()
+		if current <= deadline || r.drainDeadline.CompareAndSwap(current, deadline) {
+			return
+		}
+	}
 }
 
 // prepare brings every VU to the barrier, or tells why the system under test refuses.
@@ -231,15 +249,15 @@ func (r *run) announceFirst(now int64) {
 func (r *run) halt(why string) {
 	r.haltOnce.Do(func() {
 		r.why = why
+		r.stopping.Store(true)
 		select {
 		case <-r.begun:
 			if r.now() >= r.line.end { // nothing is left to cut short
 				r.why = whyEnd
 			}
-			r.drainDeadline.Store(min(r.drainDeadline.Load(), r.now()+r.plan.DrainNanos))
+			r.drainBy(r.now() + r.plan.DrainNanos)
 		default:
 		}
-		r.stopping.Store(true)
 		r.disconnect()
 		close(r.stop)
 		r.abandon()

@@ -5,6 +5,7 @@ package ext
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"crucible.dev/k6/ext/engine"
@@ -16,10 +17,15 @@ const (
 )
 
 func (r *run) watch() {
+	var kills sync.WaitGroup
 	for range 2 {
-		r.kills.Go(r.killDoomed)
+		kills.Go(r.killDoomed)
 	}
-	defer close(r.doomed)
+	defer func() {
+		close(r.doomed)
+		kills.Wait()
+		close(r.killed)
+	}()
 	every := min(max(time.Duration(r.plan.QueryTimeoutNanos/50), watchFastest), watchSlowest)
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()

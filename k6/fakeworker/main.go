@@ -61,6 +61,7 @@ type summary struct {
 	MaxRSSBytes     int64   `json:"maxRssBytes"`
 	RSS             []int64 `json:"rssBytes"`
 	ReadyMillis     float64 `json:"processToReadyMillis"`
+	ReadyCPUMillis  float64 `json:"processToReadyCpuMillis"`
 	LateMicros      int64   `json:"lateMicros"`
 	FinishedMillis  float64 `json:"stoppingToFinishedMillis"`
 	ExitMillis      float64 `json:"finishedToExitMillis"`
@@ -184,10 +185,11 @@ func (o options) converse(conn net.Conn, command *exec.Cmd, began time.Time) (su
 			}
 		case "ready":
 			s.ReadyMillis = time.Since(began).Seconds() * 1e3
+			started = processCPU(command.Process.Pid)
+			s.ReadyCPUMillis = started * 1e3
 			if err := o.start(conn); err != nil {
 				return s, err
 			}
-			started = processCPU(command.Process.Pid)
 		case "started":
 			s.LateMicros, first = line.LateNanos/1000, line.FirstQueryUnixNanos
 		case "interval":

@@ -278,7 +278,11 @@ func (e *mysqlEngine) Explain(err error) Failure {
 		return Failure{Class: class, Code: strconv.Itoa(int(failure.Number)), Message: failure.Message}
 	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-		return Failure{Class: Connection, Code: "connectTimeout", Message: err.Error()}
+		return Failure{Class: Connection, Code: "connect", Message: err.Error()}
+	}
+	var dial *net.OpError
+	if errors.As(err, &dial) && dial.Op == "dial" {
+		return Failure{Class: Connection, Code: "connect", Message: err.Error()}
 	}
 	var network net.Error
 	switch {
@@ -286,7 +290,7 @@ func (e *mysqlEngine) Explain(err error) Failure {
 		errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed), errors.As(err, &network),
 		errors.Is(err, mysql.ErrMalformPkt), errors.Is(err, mysql.ErrPktSync), errors.Is(err, mysql.ErrPktSyncMul),
 		errors.Is(err, mysql.ErrBusyBuffer):
-		return Failure{Class: Connection, Code: "connection", Message: err.Error()}
+		return Failure{Class: Connection, Code: "lost", Message: err.Error()}
 	}
 	return Failure{Class: Other, Code: "driver", Message: err.Error()}
 }

@@ -50,11 +50,11 @@ func TestExplain(t *testing.T) {
 		"Shutdown":       {reason: "the server is going down", err: number(1053), want: Connection, code: "1053"},
 		"Killed":         {reason: "the connection was killed", err: number(1927), want: Connection, code: "1927"},
 		"Duplicate":      {reason: "what is not listed is other", err: number(1062), want: Other, code: "1062"},
-		"Gone":           {reason: "the driver found the connection broken", err: mysql.ErrInvalidConn, want: Connection, code: "connection"},
-		"Bad":            {reason: "the driver could not even write", err: driver.ErrBadConn, want: Connection, code: "connection"},
-		"EOF":            {reason: "the server hung up", err: io.ErrUnexpectedEOF, want: Connection, code: "connection"},
-		"Refused":        {reason: "nobody listens", err: fmt.Errorf("dial: %w", &net.OpError{Op: "dial", Err: errors.New("refused")}), want: Connection, code: "connection"},
-		"ConnectTime":    {reason: "connecting took too long", err: fmt.Errorf("connect: %w", context.DeadlineExceeded), want: Connection, code: "connectTimeout"},
+		"Gone":           {reason: "the driver found the connection broken", err: mysql.ErrInvalidConn, want: Connection, code: "lost"},
+		"Bad":            {reason: "the driver could not even write", err: driver.ErrBadConn, want: Connection, code: "lost"},
+		"EOF":            {reason: "the server hung up", err: io.ErrUnexpectedEOF, want: Connection, code: "lost"},
+		"Refused":        {reason: "nobody listens", err: fmt.Errorf("dial: %w", &net.OpError{Op: "dial", Err: errors.New("refused")}), want: Connection, code: "connect"},
+		"ConnectTime":    {reason: "connecting took too long", err: fmt.Errorf("connect: %w", context.DeadlineExceeded), want: Connection, code: "connect"},
 		"Unknown":        {reason: "the driver's own refusals are other", err: errors.New("cannot convert type"), want: Other, code: "driver"},
 	}
 	for name, tc := range cases {
