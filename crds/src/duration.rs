@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 /// The longest span that any field accepts: ten days.
 pub const LONGEST: time::Duration = time::Duration::from_hours(240);
 
-/// What the API server checks before the operator ever sees the text. A number with its unit, repeated: `1h30m`.
-pub const PATTERN: &str = r"^([0-9]{1,7}(\.[0-9]{1,3})?(ms|s|m|h))+$";
+/// What the API server checks before the operator ever sees the text: the grammar itself. That the text is not empty and
+/// not longer than [`LONGEST`] takes two checks more.
+pub const PATTERN: &str =
+    r"^([0-9]{1,7}(\.[0-9]{1,3})?h)?([0-9]{1,7}(\.[0-9]{1,3})?m)?([0-9]{1,7}(\.[0-9]{1,3})?s)?([0-9]{1,7}(\.[0-9]{1,3})?ms)?$";
 
 /// A time span such as `90s`, `1h30m`, `1.5h` or `500ms`.
 ///
@@ -91,7 +93,10 @@ impl JsonSchema for Duration {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "string", "pattern": PATTERN, "maxLength": 32})
+        json_schema!({
+            "type": "string", "pattern": PATTERN, "minLength": 1, "maxLength": 32,
+            "x-kubernetes-validations": [{"rule": "duration(self) <= duration('240h')", "message": "a time span must not be longer than 240h"}],
+        })
     }
 }
 

@@ -4,6 +4,8 @@
 //! runtime, so that the pure core can be built on it. The doc comments here are the user's manual: they become the
 //! descriptions that `kubectl explain` shows.
 
+#![allow(clippy::duplicated_attributes, reason = "print columns repeat their type; the lint reads each list of them as one attribute")]
+
 pub mod condition;
 pub mod duration;
 pub mod fixture;
@@ -12,6 +14,7 @@ pub mod phase;
 pub mod test_plan;
 pub mod test_run;
 pub mod verdict;
+mod yaml;
 
 pub use condition::{ConditionType, Reason};
 pub use duration::Duration;
@@ -20,8 +23,9 @@ pub use phase::Phase;
 pub use test_plan::{TestPlan, TestPlanSpec, TestPlanStatus};
 pub use test_run::{TestRun, TestRunSpec, TestRunStatus};
 pub use verdict::{Check, Outcome, Owner, Verdict};
+pub use yaml::crds_yaml;
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray};
 use kube_core::CustomResourceExt;
 
 /// The API group of every kind of ours.
@@ -30,5 +34,30 @@ pub const GROUP: &str = "crucible.dev";
 /// The three definitions with the file that each is generated into, in the order in which they are installed.
 #[must_use]
 pub fn definitions() -> [(&'static str, CustomResourceDefinition); 3] {
-    [("testplans.yaml", TestPlan::crd()), ("testruns.yaml", TestRun::crd()), ("fixtures.yaml", Fixture::crd())]
+    [("testplans.yaml", TestPlan::crd()), ("testruns.yaml", TestRun::crd()), ("fixtures.yaml", Fixture::crd())].map(|(file, mut definition)| {
+        for version in &mut definition.spec.versions {
+            if let Some(schema) = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut()) {
+                settle(schema);
+            }
+        }
+        (file, definition)
+    })
+}
+
+/// Takes out of a derived schema what the API server would stumble over, here and below.
+///
+/// It warns about number formats that only Rust knows. And it keeps an explicit `null` where a field is nullable, so that
+/// `has(self.field)` is true of it; our optional fields are absent or have a value, and a `null` is dropped before any rule
+/// is evaluated.
+fn settle(schema: &mut JSONSchemaProps) {
+    if schema.format.as_deref().is_some_and(|format| format.starts_with("uint")) {
+        schema.format = Some("int64".to_owned());
+    }
+    schema.nullable = None;
+    for property in schema.properties.iter_mut().flat_map(|properties| properties.values_mut()) {
+        settle(property);
+    }
+    if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut schema.items {
+        settle(items);
+    }
 }

@@ -244,7 +244,10 @@ pub struct RowsCheck {
     crates(kube_core = "::kube_core"),
     validation = Rule::new("self.stages.exists(s, s.vus >= self.workers)").message("workers must not be more than the virtual users of the largest stage"),
     validation = Rule::new("self.stages.exists(s, !has(s.measured) || s.measured)").message("at least one stage must be measured"),
-    validation = Rule::new("self.stages.all(s, self.stages.filter(t, t.name == s.name).size() == 1)").message("stage names must be unique")
+    validation = Rule::new("self.stages.all(s, self.stages.filter(t, t.name == s.name).size() == 1)").message("stage names must be unique"),
+    validation = Rule::new("self.stages.all(s, duration(s.duration) >= duration('1s'))").message("every stage must last at least 1s"),
+    validation = Rule::new("self.stages.map(s, duration(s.duration).getSeconds()).sum() <= 86400").message("the stages must not last longer than 24h together"),
+    validation = Rule::new("duration(self.queryTimeout) > duration('0s') && duration(self.queryTimeout) <= duration('1h')").message("queryTimeout must be above 0s and at most 1h")
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Load {

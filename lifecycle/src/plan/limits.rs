@@ -36,8 +36,8 @@ pub(super) fn check(spec: &TestPlanSpec, problems: &mut Problems) {
     for (index, rule) in spec.abort.iter().enumerate() {
         check_span(&format!("spec.abort[{index}].over"), &rule.over, SECOND..=HOUR, problems);
         check_span(&format!("spec.abort[{index}].after"), &rule.after, Duration::ZERO..=DAY, problems);
-        if !(0.0..1.0).contains(&rule.above) {
-            problems.add(format!("spec.abort[{index}].above"), "the share must be from 0 up to, but not, 1: no error rate is above that");
+        if !(0.0..=1.0).contains(&rule.above) {
+            problems.add(format!("spec.abort[{index}].above"), "the threshold must be a share from 0 to 1");
         }
     }
     check_deadlines(&spec.deadlines, problems);

@@ -70,7 +70,7 @@ fn each_limit_refuses_with_the_path_of_its_field() {
         (("/deadlines", json!({"drain": "11m"})), "spec.deadlines.drain: 11m is not from 1s to 10m"),
         (("/deadlines", json!({"barrier": "0s"})), "spec.deadlines.barrier: 0s is not from 1s to 24h"),
         (("/validity", json!({"maxStartSkew": "0s"})), "spec.validity.maxStartSkew: 0s is not from 1ms to 1h"),
-        (("/abort", json!([{"metric": "errorRate", "above": 1.0}])), "spec.abort[0].above: the share must be from 0 up to, but not, 1: no error rate is above that"),
+        (("/abort", json!([{"metric": "errorRate", "above": 1.1}])), "spec.abort[0].above: the threshold must be a share from 0 to 1"),
         (("/abort", json!([{"metric": "errorRate", "above": 0.5, "over": "0s"}])), "spec.abort[0].over: 0s is not from 1s to 1h"),
         (slo(json!({"metric": "p99", "below": "0s"})), "spec.slos[0].below: 0s is not from 1ms to 1h"),
         (slo(json!({"metric": "p99"})), "spec.slos[0]: p99 needs below, a latency, and only that"),
