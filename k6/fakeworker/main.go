@@ -214,7 +214,7 @@ func (o options) converse(conn net.Conn, command *exec.Cmd, began time.Time) (su
 			s.Queries, s.Errors, s.Rows, s.Interrupted = line.Queries, line.Errors, line.Rows, line.Interrupted
 			s.Seconds = float64(line.LastQueryUnixNanos-first) / 1e9
 			s.CPUSeconds = cpu - started
-			s.MicrosPerQuery = s.CPUSeconds / float64(s.Queries) * 1e6
+			s.MicrosPerQuery = s.CPUSeconds / float64(max(s.Queries, 1)) * 1e6
 			s.P50, s.P99, s.P9999 = merged.ValueAtQuantile(50), merged.ValueAtQuantile(99), merged.ValueAtQuantile(99.99)
 		}
 	}
