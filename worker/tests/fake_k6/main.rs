@@ -103,7 +103,7 @@ fn main() {
     let told = Arc::new(Told::default());
     serve_rest(&arguments, told.clone());
     let mut socket = UnixStream::connect(plan["socket"].as_str().unwrap()).unwrap();
-    hear(socket.try_clone().unwrap(), told.clone());
+    hear(socket.try_clone().unwrap(), told.clone(), orders.hang_up.is_none());
     run(&mut socket, &plan, &orders, &told);
     if let Some(csv) = arguments.iter().find_map(|argument| argument.strip_prefix("csv=")) {
         write_csv(Path::new(csv));
@@ -185,7 +185,8 @@ fn say(socket: &mut UnixStream, message: &Value) {
     let _ = socket.write_all(format!("{message}\n").as_bytes());
 }
 
-fn hear(socket: UnixStream, told: Arc<Told>) {
+/// A worker that is gone ends us, unless it was us who hung up.
+fn hear(socket: UnixStream, told: Arc<Told>, end_with_worker: bool) {
     spawn(move || {
         for line in BufReader::new(socket).lines().map_while(Result::ok) {
             let order: Value = serde_json::from_str(&line).unwrap();
@@ -196,6 +197,9 @@ fn hear(socket: UnixStream, told: Arc<Told>) {
                 Some("stop") => told.stop.store(true, Ordering::Relaxed),
                 _ => panic!("unknown order {line}"),
             }
+        }
+        if end_with_worker {
+            exit(105);
         }
     });
 }
@@ -265,7 +269,8 @@ fn crash_at(place: &str, orders: &Orders) {
 fn hang_up_at(place: &str, socket: &UnixStream, orders: &Orders) {
     if orders.hang_up.as_deref() == Some(place) {
         socket.shutdown(std::net::Shutdown::Both).unwrap();
-        sleep(Duration::from_mins(1));
+        sleep(Duration::from_secs(20));
+        exit(105);
     }
 }
 
