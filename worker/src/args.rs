@@ -37,7 +37,7 @@ pub struct Args {
     #[arg(long, env = "CRUCIBLE_LISTEN", default_value = "0.0.0.0:7070")]
     pub listen: SocketAddr,
     /// The k6 program.
-    #[arg(long, env = "CRUCIBLE_K6", default_value = "/k6")]
+    #[arg(long, env = "CRUCIBLE_K6", default_value = "/usr/local/bin/k6")]
     pub k6: PathBuf,
     /// Where k6's own REST interface listens; on loopback, because it asks nobody for a token.
     #[arg(long, env = "CRUCIBLE_K6_ADDRESS", default_value = "127.0.0.1:6565")]
