@@ -6,7 +6,7 @@
 //! content, so telling them twice tells them once. The evidence is written before what produced it is removed. Orders and
 //! collection live in memory and come last: they are given again by every pass for as long as they hold.
 
-use std::{fmt::Debug, time::Duration};
+use std::{collections::BTreeMap, fmt::Debug, time::Duration};
 
 use crucible_crds::{Phase, TestRun, TestRunStatus};
 use crucible_lifecycle::{
@@ -30,6 +30,7 @@ use kube::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
 
+use super::observe;
 use crate::{
     context::{Context, FIELD_MANAGER, RunKey},
     notices,
@@ -105,11 +106,9 @@ pub async fn apply(ctx: &Context, run: &TestRun, decision: Decision) -> Result<W
     let key = RunKey::of(run);
     let hand = Hand { ctx, key: &key };
     let mut current = run.clone();
-    if !ensure.is_empty() {
-        hand.confirm(&current).await?;
-    }
+    let mut confirmed = false;
     for child in ensure {
-        hand.ensure(child, &mut current).await?;
+        confirmed = hand.ensure(child, &mut current, confirmed).await?;
     }
     for notice in &notices {
         notices::tell(ctx, &current, notice).await;
@@ -146,29 +145,47 @@ impl Hand<'_> {
         if same { Ok(()) } else { Err(Error::Outdated { object }) }
     }
 
-    async fn ensure(&self, child: Child, run: &mut TestRun) -> Result<(), Error> {
+    /// Makes sure that one child exists. Returns whether the run is confirmed to be what was decided about.
+    async fn ensure(&self, child: Child, run: &mut TestRun, confirmed: bool) -> Result<bool, Error> {
+        // Marking is made against the version that was read, which confirms it by itself.
+        let marked = match &child {
+            Child::Mark { labels } => self.mark(labels, run).await?,
+            Child::FrozenPlan(_) | Child::Token(_) | Child::Lease { .. } | Child::Workers(_) => false,
+        };
+        if !marked && !confirmed {
+            self.confirm(run).await?;
+        }
         match child {
-            Child::Mark { labels } => self.mark(labels, run).await,
-            Child::FrozenPlan(map) => self.create_or_adopt::<ConfigMap>(*map).await.map(|_| ()),
+            Child::Mark { .. } => {}
+            Child::FrozenPlan(map) => {
+                let map = self.create_or_adopt::<ConfigMap>(*map).await?;
+                if let Ok(plan) = observe::plan_in(&map, &self.key.uid) {
+                    self.ctx.memory.keep_frozen(&self.key.uid, plan);
+                }
+            }
             Child::Token(secret) => {
                 let secret = self.create_or_adopt::<Secret>(*secret).await?;
                 if let Some(token) = Token::in_secret(&secret) {
                     self.ctx.memory.keep_token(&self.key.uid, token);
                 }
-                Ok(())
             }
-            Child::Lease { lease, replaces } => self.take_lease(*lease, replaces).await,
-            Child::Workers(job) => self.create_or_adopt::<Job>(*job).await.map(|_| ()),
+            Child::Lease { lease, replaces } => self.take_lease(*lease, replaces).await?,
+            Child::Workers(job) => {
+                let job = self.create_or_adopt::<Job>(*job).await?;
+                self.ctx.memory.keep_job(&self.key.uid, observe::job_view(&job, self.ctx.clock.now()));
+            }
         }
+        Ok(true)
     }
 
     /// Puts our labels and our finalizer on the run, where they are missing. A merge patch against the version that was
-    /// read: unlike a server-side apply it cannot bring a run into being that was deleted meanwhile.
-    async fn mark(&self, labels: std::collections::BTreeMap<String, String>, run: &mut TestRun) -> Result<(), Error> {
+    /// read: unlike a server-side apply it cannot bring a run into being that was deleted meanwhile. Returns whether
+    /// anything was missing.
+    async fn mark(&self, labels: &BTreeMap<String, String>, run: &mut TestRun) -> Result<bool, Error> {
         let finalized = run.finalizers().iter().any(|one| one == labels::FINALIZER);
         let labelled = labels.iter().all(|(name, value)| run.labels().get(name) == Some(value));
         if finalized && labelled {
-            return Ok(());
+            return Ok(false);
         }
         let mut finalizers = run.finalizers().to_vec();
         if !finalized {
@@ -180,7 +197,7 @@ impl Hand<'_> {
         let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         *run = write(&object, runs.patch(&self.key.name, &params, &Patch::Merge(patch)), ensure_error).await?;
         self.ctx.memory.keep_written(run);
-        Ok(())
+        Ok(true)
     }
 
     /// Creates a child, or adopts the one that is there if the run owns it. A crash, or an answer that got lost, heals here.

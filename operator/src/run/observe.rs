@@ -164,15 +164,12 @@ impl Reader<'_> {
             Seen::Absent => return Seen::Absent,
             Seen::Unreadable(why) => return Seen::Unreadable(why),
         };
-        let text = map.data.as_ref().and_then(|data| data.get(config_map::KEY));
-        match text.map(|text| serde_json::from_str::<FrozenPlan>(text)) {
-            Some(Ok(plan)) if plan.run.uid == self.key.uid => {
+        match plan_in(&map, &self.key.uid) {
+            Ok(plan) => {
                 self.ctx.memory.keep_frozen(&self.key.uid, plan.clone());
                 Seen::Found(plan)
             }
-            Some(Ok(_)) => Seen::Unreadable(format!("ConfigMap {} holds the plan of another run", map.name_any())),
-            Some(Err(error)) => Seen::Unreadable(format!("ConfigMap {} holds no plan: {error}", map.name_any())),
-            None => Seen::Unreadable(format!("ConfigMap {} has no key {}", map.name_any(), config_map::KEY)),
+            Err(problem) => Seen::Unreadable(format!("ConfigMap {} {problem}", map.name_any())),
         }
     }
 
@@ -253,11 +250,10 @@ impl Reader<'_> {
             Seen::Absent => return Seen::Absent,
             Seen::Unreadable(why) => return Seen::Unreadable(why),
         };
-        let view = JobView {
-            created: job.creation_timestamp().map_or_else(|| self.ctx.clock.now(), |created| created.0),
-            deleting: job.metadata.deletion_timestamp.is_some(),
-            create_error: if short_of_pods { self.create_error(&job.uid().unwrap_or_default()).await } else { None },
-        };
+        let mut view = job_view(&job, self.ctx.clock.now());
+        if short_of_pods {
+            view.create_error = self.create_error(&job.uid().unwrap_or_default()).await;
+        }
         self.ctx.memory.keep_job(&self.key.uid, view.clone());
         Seen::Found(view)
     }
@@ -290,6 +286,22 @@ impl Reader<'_> {
         }
         views.sort_by_key(|view| view.index);
         Seen::Found(views)
+    }
+}
+
+/// The frozen plan that a ConfigMap holds for a run, or what is wrong with it.
+pub(super) fn plan_in(map: &ConfigMap, uid: &str) -> Result<FrozenPlan, String> {
+    let text = map.data.as_ref().and_then(|data| data.get(config_map::KEY)).ok_or_else(|| format!("has no key {}", config_map::KEY))?;
+    let plan: FrozenPlan = serde_json::from_str(text).map_err(|error| format!("holds no plan: {error}"))?;
+    if plan.run.uid == uid { Ok(plan) } else { Err("holds the plan of another run".to_owned()) }
+}
+
+/// A Job in the words of decisions.
+pub(super) fn job_view(job: &Job, now: Timestamp) -> JobView {
+    JobView {
+        created: job.creation_timestamp().map_or(now, |created| created.0),
+        deleting: job.metadata.deletion_timestamp.is_some(),
+        create_error: None,
     }
 }
 

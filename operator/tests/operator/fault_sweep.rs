@@ -116,3 +116,42 @@ fn a_bucket_that_is_away_for_a_while_holds_a_run_up_but_not_back() {
     let scenario = Scenario::with(&[(When::Is("run-a", Phase::Executing), Act::VaultDown(true)), (When::At(20.0), Act::VaultDown(false))]);
     sweep(&scenario, &["Completed(VerdictPassed)"]);
 }
+
+#[test]
+fn two_operators_at_once_bring_a_run_to_the_same_end() {
+    let scenario = Scenario::with(&[(When::At(2.0), Act::Create(RUN_B))]);
+    let alone = live(&scenario, None, false);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let together = runtime.block_on(async {
+        let world = World::of(&scenario);
+        let turning = world.turn();
+        let lines = [world.line(None, false), world.line(None, false)];
+        tokio::join!(operate(&world, &lines[0]), operate(&world, &lines[1]));
+        turning.abort();
+        describe_end(&world)
+    });
+    assert_eq!(together, alone.end);
+}
+
+#[test]
+fn an_operator_that_dies_again_and_again_still_brings_a_run_to_its_end() {
+    let scenario = Scenario::happy();
+    let undisturbed = live(&scenario, None, false);
+    for every in [1, 2, 3] {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let end = runtime.block_on(async {
+            let world = World::of(&scenario);
+            let turning = world.turn();
+            loop {
+                let line = world.line(Some(world.effects.load(Ordering::SeqCst) + every), false);
+                tokio::select! {
+                    () = operate(&world, &line) => break,
+                    () = line.died() => tokio::time::sleep(Duration::from_millis(500)).await,
+                }
+            }
+            turning.abort();
+            describe_end(&world)
+        });
+        assert_eq!(end, undisturbed.end, "the operator died after every {every} effects");
+    }
+}

@@ -69,6 +69,11 @@ impl Store {
         std::mem::take(&mut self.changes)
     }
 
+    /// How often anything was written or removed.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
     /// Every object of a resource.
     pub fn all(&self, resource: &str) -> Vec<Value> {
         self.objects.iter().filter(|(key, _)| key.resource == resource).map(|(_, object)| object.clone()).collect()
@@ -161,6 +166,7 @@ impl Store {
     /// Removes an object with everything that it owns.
     pub fn remove(&mut self, key: &Key) {
         let Some(object) = self.objects.remove(key) else { return };
+        self.version += 1;
         let uid = object["metadata"]["uid"].clone();
         self.changes.push(Change { key: key.clone(), object, deleted: true });
         let owned = |object: &Value| object["metadata"]["ownerReferences"].as_array().is_some_and(|owners| owners.iter().any(|owner| owner["uid"] == uid));

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, fmt::Write};
 
+use crucible_crds::test_run::ResultsStatus;
 use serde_json::Value;
 
 use super::World;
@@ -17,7 +18,9 @@ pub fn describe_end(world: &World) -> String {
         writeln!(text, "  generation {:?}, plan {}, stop {}", status.observed_generation, status.plan.is_some(), status.ended_early.map(|early| early.reason).unwrap_or_default()).unwrap();
         let verdict = status.verdict.map(|verdict| format!("{:?} with {} checks", verdict.outcome, verdict.checks.len()));
         writeln!(text, "  verdict {}", verdict.unwrap_or_default()).unwrap();
-        let results = status.results.map(|results| format!("{} workers, {} queries, partial {}", results.workers, results.queries, results.partial));
+        // How far a load came that was ended early depends on when it was.
+        let queries = |results: &ResultsStatus| if results.partial { "some".to_owned() } else { results.queries.to_string() };
+        let results = status.results.map(|results| format!("{} workers, {} queries, partial {}", results.workers, queries(&results), results.partial));
         writeln!(text, "  results {}", results.unwrap_or_default()).unwrap();
         let workers = status.workers.map(|workers| format!("{} expected, {} succeeded, {} lost", workers.expected, workers.succeeded, workers.lost));
         writeln!(text, "  workers {}", workers.unwrap_or_default()).unwrap();

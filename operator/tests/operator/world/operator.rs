@@ -23,7 +23,7 @@ use crate::fake_api::{Line, labels, store::Change};
 /// How long nothing may happen for the world to count as settled.
 const QUIET: Duration = Duration::from_secs(3);
 /// No life lasts longer.
-const LONGEST: f64 = 600.0;
+const LONGEST: f64 = 60.0;
 
 /// Everything that an operator holds in its process.
 pub fn context(world: &World, line: &Arc<Line>) -> (Context, tokio::sync::mpsc::UnboundedReceiver<RunKey>) {
@@ -73,7 +73,7 @@ pub async fn operate(world: &World, line: &Arc<Line>) {
                 }
             }
         }
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 

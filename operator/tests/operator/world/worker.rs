@@ -1,6 +1,10 @@
 //! A worker as the contract describes it: a state that follows from what it was told and when.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -52,12 +56,17 @@ pub struct SimWorker {
     begins: Option<f64>,
     stopped: Option<f64>,
     uploaded: Option<f64>,
+    /// A second's latencies: of the answered queries, of the failed ones.
+    latencies: [String; 2],
+    written: OnceLock<BTreeMap<String, String>>,
 }
 
 impl SimWorker {
     pub fn new(run: &str, run_uid: &str, index: u32, pod: &str, born: f64, plan: FrozenPlan, habits: Habits) -> Self {
         let (run, run_uid, pod) = (run.to_owned(), run_uid.to_owned(), pod.to_owned());
-        Self { run, run_uid, index, pod, killed: false, gone: false, polled: false, born, plan, habits, begins: None, stopped: None, uploaded: None }
+        let latencies = [100 - habits.errors, habits.errors].map(|count| latencies(count).encode());
+        let written = OnceLock::new();
+        Self { run, run_uid, index, pod, killed: false, gone: false, polled: false, born, plan, habits, begins: None, stopped: None, uploaded: None, latencies, written }
     }
 
     /// For how long its load has been on, while it is.
@@ -114,7 +123,7 @@ impl SimWorker {
         let begun = self.begins.filter(|begins| now >= *begins);
         let over = matches!(state, WorkerState::Finished | WorkerState::Uploaded);
         let lasted = begun.map_or(0.0, |begins| self.ends().min(now) - begins);
-        let whole = lasted.max(0.0).floor() as u64;
+        let whole = whole_seconds(lasted);
         WorkerReport {
             protocol: PROTOCOL,
             run_uid: self.run_uid.clone(),
@@ -128,7 +137,7 @@ impl SimWorker {
             last_query_unix_nanos: over.then(|| nanos(self.ends())),
             interrupted: over && self.stopped.is_some_and(|stopped| stopped < self.begins.map_or(f64::INFINITY, |begins| begins + self.planned())),
             seconds: (after.map_or(0, |after| after + 1)..whole).take(60).map(|second| self.second(second)).collect(),
-            files: if over { self.files().into_iter().map(|(name, content)| file(name, &content)).collect() } else { Vec::new() },
+            files: if over { self.files().iter().map(|(name, content)| file(name, content)).collect() } else { Vec::new() },
             cpu_seconds: 0.0,
             memory_bytes: 64 << 20,
         }
@@ -136,13 +145,17 @@ impl SimWorker {
 
     fn second(&self, second: u64) -> LiveSecond {
         let errors = self.habits.errors;
-        LiveSecond { second, ok: 100 - errors, errors, vus: 4, histogram: latencies(100 - errors).encode() }
+        LiveSecond { second, ok: 100 - errors, errors, vus: 4, histogram: self.latencies[0].clone() }
     }
 
-    /// What it has written, in a load that lasted some whole seconds.
-    fn files(&self) -> BTreeMap<String, String> {
+    /// What it has written, once its load is over.
+    fn files(&self) -> &BTreeMap<String, String> {
+        self.written.get_or_init(|| self.write())
+    }
+
+    fn write(&self) -> BTreeMap<String, String> {
         let begins = self.begins.unwrap_or_default();
-        let seconds = (self.ends() - begins).max(0.0).floor() as u64;
+        let seconds = whole_seconds(self.ends() - begins);
         let mut log = HEADER.to_owned();
         for second in 0..seconds {
             let mut end = 0.0;
@@ -151,9 +164,9 @@ impl SimWorker {
                 (second as f64) < end
             });
             let stage = stage.unwrap().name.to_string();
-            for (class, count) in [(Class::Ok, 100 - self.habits.errors), (Class::Connection, self.habits.errors)] {
-                if count > 0 {
-                    let record = Record { query: "PointLookup".to_owned(), stage: stage.clone(), class, second, max_micros: 1000, histogram: latencies(count).encode() };
+            for (class, histogram) in [Class::Ok, Class::Connection].into_iter().zip(&self.latencies) {
+                if class == Class::Ok || self.habits.errors > 0 {
+                    let record = Record { query: "PointLookup".to_owned(), stage: stage.clone(), class, second, max_micros: 1000, histogram: histogram.clone() };
                     log.push_str(&record.to_line());
                 }
             }
@@ -163,15 +176,20 @@ impl SimWorker {
     }
 }
 
+/// Seconds that are over, with a little room for what floating point leaves behind.
+fn whole_seconds(lasted: f64) -> u64 {
+    (lasted.max(0.0) + 1e-3).floor() as u64
+}
+
 fn latencies(count: u64) -> Histogram {
     let mut histogram = Histogram::new();
     (0..count).for_each(|_| histogram.record(1000));
     histogram
 }
 
-fn file(name: String, content: &str) -> ResultFile {
+fn file(name: &str, content: &str) -> ResultFile {
     let sha256 = Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect();
-    ResultFile { name, bytes: content.len() as u64, sha256 }
+    ResultFile { name: name.to_owned(), bytes: content.len() as u64, sha256 }
 }
 
 /// The workers as an operator reaches them.
@@ -182,7 +200,7 @@ pub struct SimWorkers {
 
 impl SimWorkers {
     /// Asks a worker, or tells it something.
-    async fn reach<T>(&self, peer: &Peer, effect: bool, mut what: impl FnMut(&mut SimWorker, f64) -> T + Send) -> Result<T, CallError>
+    async fn reach<T>(&self, peer: &Peer, told: Option<&str>, mut what: impl FnMut(&mut SimWorker, f64) -> T + Send) -> Result<T, CallError>
     where
         T: Send,
     {
@@ -191,14 +209,14 @@ impl SimWorkers {
             return std::future::pending().await;
         }
         let now = self.world.clock.seconds();
-        let mut answer = {
+        let (mut answer, index) = {
             let mut workers = self.world.workers.lock().unwrap();
             let worker = workers.get_mut(&peer.address).filter(|worker| !worker.gone && !worker.killed).ok_or(CallError::Unreachable)?;
             worker.polled = true;
-            what(worker, now)
+            (what(worker, now), worker.index)
         };
-        if effect {
-            self.world.api.log.lock().unwrap().push(format!("TELL {}", peer.address));
+        if let Some(told) = told {
+            self.world.api.log.lock().unwrap().push(format!("TELL worker {index} {told}"));
             if self.line.twice {
                 let mut workers = self.world.workers.lock().unwrap();
                 answer = workers.get_mut(&peer.address).map(|worker| what(worker, now)).unwrap();
@@ -214,11 +232,11 @@ impl SimWorkers {
 #[async_trait]
 impl WorkerClient for SimWorkers {
     async fn status(&self, worker: &Peer, after: Option<u64>) -> Result<WorkerReport, CallError> {
-        self.reach(worker, false, |worker, now| worker.report(now, after)).await
+        self.reach(worker, None, |worker, now| worker.report(now, after)).await
     }
 
     async fn start(&self, worker: &Peer, order: &StartOrder) -> Result<(), CallError> {
-        self.reach(worker, true, |worker, now| {
+        self.reach(worker, Some("to start"), |worker, now| {
             if worker.state(now) == WorkerState::Ready {
                 worker.begins = Some(now + order.in_nanos as f64 / 1e9);
             }
@@ -227,7 +245,7 @@ impl WorkerClient for SimWorkers {
     }
 
     async fn stop(&self, worker: &Peer, _: &StopOrder) -> Result<(), CallError> {
-        self.reach(worker, true, |worker, now| {
+        self.reach(worker, Some("to stop"), |worker, now| {
             if worker.state(now) < WorkerState::Draining {
                 worker.stopped = Some(now);
             }
@@ -237,7 +255,7 @@ impl WorkerClient for SimWorkers {
 
     async fn upload(&self, worker: &Peer, order: &UploadOrder) -> Result<(), CallError> {
         let vault = Arc::clone(&self.world.vault);
-        self.reach(worker, true, move |worker, now| {
+        self.reach(worker, Some("to upload"), move |worker, now| {
             let files = worker.files();
             let stored = order.objects.iter().all(|object| {
                 let request = SignedRequest { url: object.url.clone(), headers: object.headers.clone() };
