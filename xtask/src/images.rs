@@ -8,6 +8,7 @@ mod layer;
 mod layout;
 mod recipe;
 
+use std::path::PathBuf;
 use std::thread;
 use std::time::Instant;
 
@@ -17,6 +18,7 @@ use clap::ValueEnum;
 use crate::cluster;
 use crate::say;
 
+pub use binary::compile;
 pub use hash::hash_text;
 pub use layout::Built;
 
@@ -62,13 +64,15 @@ impl Image {
     }
 }
 
-/// How Rust programs are compiled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Profile {
-    /// Quick to build
+/// Where the Rust programs in images come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Programs {
+    /// Compiled here, quickly
     Dev,
-    /// What is measured
+    /// Compiled here, for speed
     Release,
+    /// Compiled already, in this directory
+    In(PathBuf),
 }
 
 /// The words after `cargo xtask images`.
@@ -79,31 +83,39 @@ pub struct Args {
     /// Compile the Rust programs for speed
     #[arg(long)]
     release: bool,
+    /// Take the Rust programs from this directory and compile nothing
+    #[arg(long, value_name = "DIRECTORY", conflicts_with = "release")]
+    programs: Option<PathBuf>,
 }
 
 impl Args {
     /// Carries the command out.
     pub fn run(self) -> Result<()> {
         let images = if self.images.is_empty() { Image::DEVELOPMENT.to_vec() } else { self.images };
-        build_and_load(&images, if self.release { Profile::Release } else { Profile::Dev })
+        let programs = match self.programs {
+            Some(directory) => Programs::In(directory),
+            None if self.release => Programs::Release,
+            None => Programs::Dev,
+        };
+        build_and_load(&images, &programs).map(|_| ())
     }
 }
 
 /// Lays the images out in the cache: compiles and installs what goes into them, and does nothing where that has not changed.
-pub fn build(images: &[Image], profile: Profile) -> Result<Vec<Built>> {
+pub fn build(images: &[Image], programs: &Programs) -> Result<Vec<Built>> {
     if images.iter().any(|image| recipe::holds_rust(*image)) {
-        binary::compile(profile)?;
+        binary::compile(programs)?;
     }
-    images.iter().map(|image| recipe::recipe(*image, profile)?.lay_out(*image)).collect()
+    images.iter().map(|image| recipe::recipe(*image, programs)?.lay_out(*image)).collect()
 }
 
-/// Builds the images and loads those into the running cluster that it does not have already.
-pub fn build_and_load(images: &[Image], profile: Profile) -> Result<()> {
+/// Builds the images, loads those into the running cluster that it does not have already, and answers what was built.
+pub fn build_and_load(images: &[Image], programs: &Programs) -> Result<Vec<Built>> {
     let start = Instant::now();
-    let built = build(images, profile)?;
+    let built = build(images, programs)?;
     let Some(cluster) = cluster::current()? else {
         say::note(format!("{} images are ready after {}; no cluster is up to load them into", built.len(), say::took(start)));
-        return Ok(());
+        return Ok(built);
     };
     // One image's unpacking overlaps another's copying.
     thread::scope(|threads| {
@@ -111,5 +123,5 @@ pub fn build_and_load(images: &[Image], profile: Profile) -> Result<()> {
         loads.into_iter().try_for_each(|load| load.join().unwrap_or_else(|_| bail!("loading an image panicked")))
     })?;
     say::note(format!("{} images are in the cluster after {}", built.len(), say::took(start)));
-    Ok(())
+    Ok(built)
 }

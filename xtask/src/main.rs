@@ -1,26 +1,43 @@
 //! `cargo xtask`: the developer's tool. Everything that a person or CI does with this repository is one of its commands.
 
+mod bench;
+mod chart;
 mod cluster;
+mod demo;
+mod generate;
 mod images;
 mod paths;
 mod program;
 mod say;
 mod tools;
 
+use std::process::ExitCode;
+
 use clap::Parser;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about, disable_help_subcommand = true)]
 enum Command {
+    /// Bring up a cluster with everything in it and run a load test
+    Demo(demo::Args),
     /// Start, stop or look at the development cluster
     Cluster(cluster::Args),
     /// Build container images without a container engine and load them into the cluster
     Images(images::Args),
+    /// Measure what we claim
+    Bench(bench::Args),
+    /// Write the files that are made from the types
+    Generate,
 }
 
-fn main() -> anyhow::Result<()> {
-    match Command::parse() {
+fn main() -> ExitCode {
+    let done = match Command::parse() {
         Command::Cluster(args) => args.run(),
         Command::Images(args) => args.run(),
-    }
+        Command::Demo(args) => args.run(),
+        Command::Bench(args) => args.run(),
+        Command::Generate => generate::run(),
+    };
+    // The sentence is what the developer needs; a backtrace through this tool is not.
+    done.map_or_else(|error| say::failure(&error), |()| ExitCode::SUCCESS)
 }

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use super::process::Process;
 use super::record::{Engine, Record};
 use super::{cgroup, clean, files, network};
-use crate::images::{self, Image, Profile};
+use crate::images::{self, Image, Programs};
 use crate::tools::{self, Package, Tool};
 use crate::{paths, program, say};
 
@@ -36,7 +36,7 @@ pub fn up() -> Result<Record> {
     tools::ensure_packages(&PACKAGES)?;
     let kubernetes = tools::ensure(Tool::Kubernetes)?;
     let helm = tools::ensure(Tool::Helm)?;
-    let first_images = images::build(&[Image::Pause, Image::Coredns], Profile::Dev)?;
+    let first_images = images::build(&[Image::Pause, Image::Coredns], &Programs::Dev)?;
     clean::clean_leftovers()?;
 
     let state = paths::state()?;

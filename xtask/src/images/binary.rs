@@ -1,27 +1,41 @@
 //! Rust programs in images: the cargo build, and the shared libraries that each program names.
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
-use super::Profile;
+use super::Programs;
 use super::layer::Layer;
 use crate::{paths, program, say};
 
 /// Compiles every program of the workspace with one feature set, so that nothing is compiled twice.
-pub fn compile(profile: Profile) -> Result<()> {
-    say::step("compiling the Rust programs");
+pub fn compile(programs: &Programs) -> Result<()> {
     let mut cargo = program::command("cargo");
-    cargo.current_dir(paths::repository()).args(["build", "--quiet", "--workspace", "--bins"]);
-    if profile == Profile::Release {
-        cargo.arg("--release");
+    cargo.current_dir(paths::repository()).args(["build", "--workspace", "--bins"]);
+    match programs {
+        Programs::In(_) => return Ok(()),
+        Programs::Dev => say::step("compiling the Rust programs"),
+        Programs::Release => {
+            say::step("compiling the Rust programs for speed");
+            cargo.arg("--release");
+        }
+    }
+    // A log needs no line for each of some hundred crates.
+    if !std::io::stderr().is_terminal() {
+        cargo.arg("--quiet");
     }
     program::run(&mut cargo)
 }
 
 /// Where the compiled program lies.
-pub fn compiled(name: &str, profile: Profile) -> Result<PathBuf> {
-    let file = paths::target().join(if profile == Profile::Release { "release" } else { "debug" }).join(name);
+pub fn compiled(name: &str, programs: &Programs) -> Result<PathBuf> {
+    let directory = match programs {
+        Programs::Dev => paths::target().join("debug"),
+        Programs::Release => paths::target().join("release"),
+        Programs::In(directory) => directory.clone(),
+    };
+    let file = directory.join(name);
     if !file.is_file() {
         bail!("{} is not there: no package of the workspace builds a program called {name}", file.display());
     }

@@ -52,7 +52,7 @@ fn bootstrap(base: &Path) -> Result<PathBuf> {
     let start = Instant::now();
     let log = paths::cache()?.join("logs/debootstrap.log");
     say::step(format!("unpacking a minimal Debian {SUITE} for images (log {})", log.display()));
-    let draft = base.with_extension("draft");
+    let draft = base.with_extension(format!("{}.draft", std::process::id()));
     remove(&draft)?;
     fs::create_dir_all(&draft).with_context(|| format!("failed to make {}", draft.display()))?;
     let mut debootstrap = program::command("debootstrap");

@@ -37,9 +37,11 @@ pub struct Built {
 impl Recipe {
     /// Writes the image's documents into the cache, with links to its layers.
     pub fn lay_out(&self, image: Image) -> Result<Built> {
-        let layout = paths::cache()?.join("images").join(image.name());
-        let _ = fs::remove_dir_all(&layout);
-        let blobs = layout.join("blobs/sha256");
+        // Written beside its place, then given a name that no other content has: another command may be reading the last one.
+        let images = paths::cache()?.join("images");
+        let draft = images.join(format!("{}.{}.draft", image.name(), std::process::id()));
+        let _ = fs::remove_dir_all(&draft);
+        let blobs = draft.join("blobs/sha256");
         fs::create_dir_all(&blobs).with_context(|| format!("failed to make {}", blobs.display()))?;
         let mut layers = Vec::new();
         for layer in &self.layers {
@@ -54,8 +56,15 @@ impl Recipe {
         let mut manifest = write_blob(&blobs, "application/vnd.oci.image.manifest.v1+json", &manifest)?;
         let digest = manifest["digest"].as_str().unwrap_or_default().to_string();
         manifest["annotations"] = json!({"io.containerd.image.name": image.reference(), "org.opencontainers.image.ref.name": "dev"});
-        write_json(&layout.join("index.json"), &json!({"schemaVersion": 2, "manifests": [manifest]}))?;
-        write_json(&layout.join("oci-layout"), &json!({"imageLayoutVersion": "1.0.0"}))?;
+        write_json(&draft.join("index.json"), &json!({"schemaVersion": 2, "manifests": [manifest]}))?;
+        write_json(&draft.join("oci-layout"), &json!({"imageLayoutVersion": "1.0.0"}))?;
+        let layout = images.join(format!("{}-{}", image.name(), digest.trim_start_matches("sha256:").get(..16).unwrap_or_default()));
+        if layout.is_dir() {
+            fs::remove_dir_all(&draft).with_context(|| format!("failed to remove {}", draft.display()))?;
+        } else {
+            fs::rename(&draft, &layout).with_context(|| format!("failed to move {} into its place", draft.display()))?;
+            forget_old(&images);
+        }
         Ok(Built { reference: image.reference(), digest, layout })
     }
 
@@ -72,6 +81,11 @@ impl Recipe {
 }
 
 impl Built {
+    /// What tells this content from any other of the same name.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
     /// Imports the image into the embedded cluster's containerd, where it is not there already.
     pub fn import_into_containerd(&self, state: &Path) -> Result<()> {
         let ctr = || {
@@ -96,7 +110,7 @@ impl Built {
 
     /// Writes the image as one archive for as long as `load` reads it.
     pub fn with_archive(&self, load: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-        let archive = self.layout.with_extension("tar");
+        let archive = self.layout.with_extension(format!("{}.tar", std::process::id()));
         program::run(self.tar().arg("--file").arg(&archive))?;
         let loaded = load(&archive);
         fs::remove_file(&archive).with_context(|| format!("failed to remove {}", archive.display()))?;
@@ -108,6 +122,17 @@ impl Built {
         // The members come before --file on purpose: tar takes options and names in any order.
         tar.args(["--create", "--directory"]).arg(&self.layout).args(["blobs", "index.json", "oci-layout"]);
         tar
+    }
+}
+
+/// What was laid out more than a day ago is made again from its layers where it is wanted.
+fn forget_old(images: &Path) {
+    let Ok(entries) = fs::read_dir(images) else { return };
+    for layout in entries.flatten().map(|entry| entry.path()) {
+        let age = fs::metadata(&layout).and_then(|meta| meta.modified()).ok().and_then(|time| time.elapsed().ok());
+        if age.is_some_and(|age| age.as_secs() > 24 * 3600) {
+            let _ = fs::remove_dir_all(&layout);
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use super::layer::{Blob, Layer};
 use super::layout::Recipe;
-use super::{Image, Profile, binary, debian};
+use super::{Image, Programs, binary, debian};
 use crate::paths;
 use crate::tools::{self, Tool};
 
@@ -23,13 +23,13 @@ pub fn holds_rust(image: Image) -> bool {
 }
 
 /// Makes the image's layers, or finds them in the cache.
-pub fn recipe(image: Image, profile: Profile) -> Result<Recipe> {
+pub fn recipe(image: Image, programs: &Programs) -> Result<Recipe> {
     match image {
         Image::Pause => from_scratch(vec![go_program(Tool::Pause)?], "/usr/local/bin/pause"),
         Image::Coredns => from_scratch(vec![ground()?, go_program(Tool::CoreDns)?], "/usr/local/bin/coredns"),
         Image::S3 => from_scratch(vec![ground()?, go_program(Tool::VersityGw)?], "/usr/local/bin/versitygw"),
-        Image::Operator => rust_program("crucible-operator", profile, Vec::new()),
-        Image::Worker => rust_program("crucible-worker", profile, vec![go_program(Tool::K6)?]),
+        Image::Operator => rust_program("crucible-operator", programs, Vec::new()),
+        Image::Worker => rust_program("crucible-worker", programs, vec![go_program(Tool::K6)?]),
         Image::Mariadb => database(image, &["mariadb-server-core", "mariadb-client-core"], "/var/lib/mysql"),
         Image::Postgres => database(image, &["postgresql-15"], "/var/lib/postgresql/data"),
     }
@@ -40,8 +40,9 @@ fn from_scratch(layers: Vec<Blob>, program: &str) -> Result<Recipe> {
 }
 
 /// The program in the topmost layer, as it changes most often; its libraries in one that it shares with the other programs.
-fn rust_program(name: &str, profile: Profile, between: Vec<Blob>) -> Result<Recipe> {
-    let compiled = binary::compiled(name, profile)?;
+fn rust_program(name: &str, programs: &Programs, between: Vec<Blob>) -> Result<Recipe> {
+    tools::ensure_packages(&[tools::Package::new("binutils", "strip"), tools::Package::new("libc-bin", "ldd")])?;
+    let compiled = binary::compiled(name, programs)?;
     let path = format!("/usr/local/bin/{name}");
     let mut layers = vec![ground()?, binary::with_libraries(Layer::default(), &compiled)?.write()?];
     layers.extend(between);

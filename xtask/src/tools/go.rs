@@ -79,7 +79,7 @@ pub fn ensure(tool: Tool) -> Result<PathBuf> {
     fs::create_dir_all(&directory).with_context(|| format!("failed to make {}", directory.display()))?;
     let start = Instant::now();
     // Built beside its place and then renamed, so that an interrupted build leaves nothing that looks finished.
-    let unfinished = directory.join("unfinished");
+    let unfinished = directory.join(format!("unfinished.{}", std::process::id()));
     build(tool, &unfinished).with_context(|| format!("failed to build {name}"))?;
     let from = if unfinished.is_dir() { unfinished.join(name) } else { unfinished.clone() };
     fs::rename(&from, &built).with_context(|| format!("failed to move {} to {}", from.display(), built.display()))?;

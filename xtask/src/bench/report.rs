@@ -1,0 +1,83 @@
+//! What a bench says: a JSON file for whoever compares, lines and tables for whoever waits.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use super::statistics::rounded;
+use crate::{paths, say};
+
+/// A promise of ours, and what came of it.
+pub struct Target {
+    /// What is promised.
+    pub what: String,
+    /// What was measured.
+    pub measured: f64,
+    /// The most that was promised.
+    pub at_most: f64,
+}
+
+impl Target {
+    /// Whether the promise was kept.
+    pub fn met(&self) -> bool {
+        self.measured <= self.at_most
+    }
+
+    fn to_json(&self) -> Value {
+        json!({"what": self.what, "measured": rounded(self.measured, 3), "atMost": rounded(self.at_most, 3), "met": self.met()})
+    }
+}
+
+/// Where the results go: the file that was asked for, or `bench/results/NAME.json`.
+pub fn place(asked: Option<&PathBuf>, name: &str) -> PathBuf {
+    asked.cloned().unwrap_or_else(|| paths::repository().join("bench/results").join(format!("{name}.json")))
+}
+
+/// Writes the results and says where, then which targets were met.
+pub fn save(path: &Path, mut results: Value, targets: &[Target]) -> Result<()> {
+    results["targets"] = targets.iter().map(Target::to_json).collect();
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory).with_context(|| format!("failed to make {}", directory.display()))?;
+    }
+    let text = serde_json::to_string_pretty(&results).context("failed to write the results as JSON")?;
+    fs::write(path, text + "\n").with_context(|| format!("failed to write {}", path.display()))?;
+    let rows = targets.iter().map(|target| {
+        let verdict = if target.met() { "met" } else { "MISSED" };
+        vec![target.what.clone(), format!("{:.2}", target.measured), format!("<= {:.2}", target.at_most), verdict.to_owned()]
+    });
+    table(&["target", "measured", "promised", ""], &rows.collect::<Vec<_>>());
+    say::note(format!("every figure is in {}", path.display()));
+    Ok(())
+}
+
+/// Prints rows below a heading, each column as wide as its widest cell, numbers to the right.
+pub fn table(heading: &[&str], rows: &[Vec<String>]) {
+    print!("{}", laid_out(heading, rows));
+}
+
+fn laid_out(heading: &[&str], rows: &[Vec<String>]) -> String {
+    let heading: Vec<String> = heading.iter().map(ToString::to_string).collect();
+    let all: Vec<&Vec<String>> = std::iter::once(&heading).chain(rows).collect();
+    let width = |column: usize| all.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0);
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().enumerate().map(|(column, cell)| match column {
+            0 => format!("{cell:<width$}", width = width(column)),
+            _ => format!("{cell:>width$}", width = width(column)),
+        });
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
+    };
+    format!("\n{}", all.iter().map(|row| line(row)).collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_they_need_to_be() {
+        let rows = [vec!["lookups".to_owned(), "9.8".to_owned()], vec!["mix".to_owned(), "123.4".to_owned()]];
+        assert_eq!(laid_out(&["case", "us"], &rows), "\ncase        us\nlookups    9.8\nmix      123.4\n");
+    }
+}

@@ -1,0 +1,146 @@
+//! `bench worker`: our worker, a bare loop over the same driver and stock k6, on the same MariaDB in one run. Rounds are short and the
+//! order turns round after each, so that whatever drifts on the machine falls on all of them alike; ratios are taken within a round.
+
+mod case;
+mod contender;
+mod database;
+mod memory;
+mod pod;
+mod programs;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::{Map, Value, json};
+
+use self::case::{Case, Load};
+use self::contender::{Bench, Contender, Figures};
+use self::database::Database;
+use super::http::Server;
+use super::report::{self, Target};
+use super::statistics::{median, rounded};
+use super::{Scratch, machine};
+use crate::{program, say};
+
+/// The words after `cargo xtask bench worker`.
+#[derive(clap::Args)]
+pub struct Options {
+    /// How long each contender's load lasts in each round
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(2..=100))]
+    seconds: u64,
+    /// How many rounds each case has
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=100))]
+    rounds: u32,
+    /// How many connections each contender uses
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    connections: u32,
+    /// How long memory is watched; 0 leaves that out
+    #[arg(long, default_value_t = 10.0)]
+    minutes: f64,
+    /// Compile the worker with cargo's dev profile instead of the release profile
+    #[arg(long)]
+    debug: bool,
+    /// Also measure a bare loop that reads rows but does not decode them
+    #[arg(long)]
+    with_skipping: bool,
+    /// Where the results go instead of bench/results/worker.json
+    #[arg(long)]
+    output: Option<PathBuf>,
+}
+
+/// Measures and reports.
+pub fn run(options: &Options) -> Result<()> {
+    let machine = machine::describe();
+    let programs = programs::build(options.debug)?;
+    let scratch = Scratch::new()?;
+    let database = Database::start(&scratch)?;
+    let credentials = scratch.join("credentials");
+    std::fs::create_dir(&credentials).with_context(|| format!("failed to make {}", credentials.display()))?;
+    pod::write(&credentials.join("username"), database::NAME)?;
+    pod::write(&credentials.join("password"), &database.password)?;
+    let server = Server::start()?;
+    let bench = Bench { scratch: &scratch, programs: &programs, database: &database, server: &server };
+    let versions = json!({
+        "mariadb": database.version, "k6": machine::said(program::command(&programs.k6).arg("version")),
+        "stockK6": machine::said(program::command(&programs.stock).arg("version")), "workerProfile": programs.profile
+    });
+    let settings = json!({
+        "seconds": options.seconds, "rounds": options.rounds, "connections": options.connections, "minutes": options.minutes, "rows": database::ROWS
+    });
+
+    let (mut cases, mut targets) = (Map::new(), Vec::new());
+    for case in Case::ALL {
+        let load = Load { case, length: Duration::from_secs(options.seconds), connections: options.connections };
+        let rounds = rounds(&bench, &load, options)?;
+        let (summary, of_case) = summary(case, &rounds);
+        cases.insert(case.name().into(), summary);
+        targets.extend(of_case);
+    }
+    let mut memory = Value::Null;
+    if options.minutes > 0.0 {
+        let load = Load { case: Case::Mix, length: Duration::from_secs_f64(options.minutes * 60.0), connections: options.connections };
+        let (results, flat) = memory::measure(&bench, &load)?;
+        memory = results;
+        targets.extend(flat);
+    }
+    let results = json!({
+        "bench": "worker", "date": machine::date(), "commit": machine::commit(), "machine": machine, "versions": versions, "settings": settings,
+        "loadAverageAfter": machine::load_average(), "cases": cases, "memory": memory
+    });
+    report::save(&report::place(options.output.as_ref(), "worker"), results, &targets)
+}
+
+type Round = Vec<(Contender, Figures)>;
+
+fn rounds(bench: &Bench, load: &Load, options: &Options) -> Result<Vec<Round>> {
+    let mut order = vec![Contender::Worker, Contender::Bare, Contender::Stock];
+    if options.with_skipping {
+        order.push(Contender::BareSkipping);
+    }
+    let mut rounds = Vec::new();
+    for number in 1..=options.rounds {
+        say::step(format!("{}: round {number} of {}", load.case.name(), options.rounds));
+        let mut round = Vec::new();
+        for contender in &order {
+            let figures = contender::measure(bench, *contender, load)?;
+            say::note(format!("{:<14}{:>8.2} us/query {:>9.0} queries/s", contender.name(), figures.micros_per_query(), figures.rate()));
+            round.push((*contender, figures));
+        }
+        order.reverse();
+        rounds.push(round);
+    }
+    Ok(rounds)
+}
+
+/// The median over all rounds of what `value` says of each.
+fn over(rounds: &[Round], value: impl Fn(&Round) -> Option<f64>) -> f64 {
+    median(&rounds.iter().filter_map(value).collect::<Vec<_>>()).unwrap_or(f64::NAN)
+}
+
+fn of(round: &Round, contender: Contender) -> Option<&Figures> {
+    round.iter().find(|(who, _)| *who == contender).map(|(_, figures)| figures)
+}
+
+fn summary(case: Case, rounds: &[Round]) -> (Value, Vec<Target>) {
+    let ratio = |to: Contender| over(rounds, |round| Some(of(round, Contender::Worker)?.micros_per_query() / of(round, to)?.micros_per_query()));
+    let (to_bare, to_stock) = (ratio(Contender::Bare), ratio(Contender::Stock));
+    let (mut medians, mut rows) = (Map::new(), Vec::new());
+    for contender in [Contender::Worker, Contender::Bare, Contender::BareSkipping, Contender::Stock] {
+        let (micros, rate) = (over(rounds, |round| of(round, contender).map(Figures::micros_per_query)), over(rounds, |round| of(round, contender).map(Figures::rate)));
+        if micros.is_nan() {
+            continue;
+        }
+        let ratio = ratio(contender);
+        medians.insert(contender.name().into(), json!({"cpuMicrosPerQuery": rounded(micros, 2), "queriesPerSecond": rounded(rate, 0), "workerToThis": rounded(ratio, 3)}));
+        rows.push(vec![contender.name().to_owned(), format!("{micros:.2}"), format!("{rate:.0}"), format!("{ratio:.2}")]);
+    }
+    report::table(&[case.name(), "CPU us/query", "queries/s", "worker / this"], &rows);
+    let raw: Vec<Value> = rounds.iter().map(|round| round.iter().map(|(contender, figures)| (contender.name().to_owned(), figures.to_json())).collect::<Map<_, _>>().into()).collect();
+    let orders: Vec<Vec<&str>> = rounds.iter().map(|round| round.iter().map(|(contender, _)| contender.name()).collect()).collect();
+    // Ranges alone have no promise: there the server's work and the network's are nearly everything.
+    let promised = case != Case::Ranges;
+    let target = |other: &str, measured, at_most| Target { what: format!("worker CPU per query / {other}, {}", case.name()), measured, at_most };
+    let targets = vec![target("bare loop", to_bare, 1.2), target("stock k6", to_stock, 1.0 / 3.0)];
+    (json!({"medians": medians, "orders": orders, "rounds": raw}), if promised { targets } else { Vec::new() })
+}
