@@ -225,7 +225,7 @@ func (o options) start(conn net.Conn) error {
 	if _, err := fmt.Fprintf(conn, `{"type":"start","inNanos":%d}`+"\n", o.startIn.Nanoseconds()); err != nil {
 		return fmt.Errorf("failed to give the start order: %w", err)
 	}
-	if o.stopAfter > 0 {
+	if o.stopAfter != 0 {
 		time.AfterFunc(o.startIn+o.stopAfter, func() { fmt.Fprintln(conn, `{"type":"stop"}`) })
 	}
 	if !o.paused {
