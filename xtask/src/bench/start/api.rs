@@ -11,13 +11,13 @@ use crate::chart::TESTS_NAMESPACE;
 use crate::cluster::Cluster;
 use crate::program;
 
-/// Where TestRuns, TestPlans and Jobs of the bench are created.
+/// The collection of runs in the namespace that the bench uses.
 pub const RUNS: &str = "/apis/crucible.dev/v1alpha1/namespaces/shop-tests/testruns";
-/// The collection of TestPlans.
+/// The collection of plans.
 pub const PLANS: &str = "/apis/crucible.dev/v1alpha1/namespaces/shop-tests/testplans";
-/// The collection of Jobs.
+/// The collection of jobs.
 pub const JOBS: &str = "/apis/batch/v1/namespaces/shop-tests/jobs";
-/// The collection of ConfigMaps.
+/// The collection of config maps.
 pub const CONFIG_MAPS: &str = "/api/v1/namespaces/shop-tests/configmaps";
 /// On everything that the bench creates, so that an earlier bench's leavings are found.
 pub const LABEL: &str = "crucible.dev/bench";
