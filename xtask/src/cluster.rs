@@ -151,6 +151,7 @@ impl Cluster {
     }
 
     /// The administrator's kubeconfig.
+    #[expect(clippy::unused_self, reason = "only a cluster that is up has one")]
     pub fn kubeconfig(&self) -> Result<PathBuf> {
         Ok(paths::state()?.join("kubeconfig"))
     }
@@ -166,13 +167,8 @@ impl Cluster {
         Ok(())
     }
 
-    /// Runs Helm as the administrator, with the terminal's own output.
-    pub fn helm(&self, arguments: &[&str]) -> Result<()> {
-        let mut helm = program::command(paths::state()?.join("bin/helm"));
-        program::run(helm.env("KUBECONFIG", self.kubeconfig()?).args(arguments))
-    }
-
     /// kubectl as the administrator, for callers that want its output elsewhere.
+    #[expect(clippy::unused_self, reason = "only a cluster that is up answers")]
     pub fn kubectl_command(&self) -> Result<Command> {
         Ok(embedded::kubectl(&paths::state()?))
     }

@@ -28,7 +28,7 @@ const PACKAGES: [Package; 10] = [
     Package::new("mount", "umount"),
     Package::new("util-linux", "setsid"),
 ];
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Starts the cluster, having removed what an earlier one left, and answers its record.
 pub fn up() -> Result<Record> {

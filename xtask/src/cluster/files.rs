@@ -72,10 +72,14 @@ fn write_certificates(state: &Path, kubernetes: &Path) -> Result<()> {
 fn write_resolver(state: &Path) -> Result<()> {
     let candidates = ["/run/systemd/resolve/resolv.conf", "/etc/resolv.conf"];
     let texts = candidates.iter().filter_map(|file| fs::read_to_string(file).ok());
-    let servers = texts.map(|text| text.lines().filter(|line| line.starts_with("nameserver ") && !line.contains(" 127.") && !line.contains(" ::1")).map(|line| format!("{line}\n")).collect::<String>());
-    let servers = servers.into_iter().find(|list| !list.is_empty());
+    let servers = texts.map(|text| outside_servers(&text)).find(|servers| !servers.is_empty());
     // CoreDNS refuses to start with no server to ask; this address answers to nobody.
     write(&state.join("resolv.conf"), &servers.unwrap_or_else(|| "nameserver 192.0.2.53\n".into()))
+}
+
+fn outside_servers(resolver: &str) -> String {
+    let is_outside = |line: &&str| line.starts_with("nameserver ") && !line.contains(" 127.") && !line.contains(" ::1");
+    resolver.split_inclusive('\n').filter(is_outside).collect()
 }
 
 /// Overlay mounts where the file system below allows them, copies elsewhere.
@@ -110,4 +114,15 @@ fn link(target: &Path, name: &Path) -> Result<()> {
 
 fn write(file: &Path, text: &str) -> Result<()> {
     fs::write(file, text).with_context(|| format!("failed to write {}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resolver_on_the_loopback_is_not_passed_on_to_pods() {
+        let text = "search example\nnameserver 127.0.0.53\nnameserver 192.0.2.1\n";
+        assert_eq!(outside_servers(text), "nameserver 192.0.2.1\n");
+    }
 }

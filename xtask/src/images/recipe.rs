@@ -25,9 +25,9 @@ pub fn holds_rust(image: Image) -> bool {
 /// Makes the image's layers, or finds them in the cache.
 pub fn recipe(image: Image, programs: &Programs) -> Result<Recipe> {
     match image {
-        Image::Pause => from_scratch(vec![go_program(Tool::Pause)?], "/usr/local/bin/pause"),
-        Image::Coredns => from_scratch(vec![ground()?, go_program(Tool::CoreDns)?], "/usr/local/bin/coredns"),
-        Image::S3 => from_scratch(vec![ground()?, go_program(Tool::VersityGw)?], "/usr/local/bin/versitygw"),
+        Image::Pause => Ok(from_scratch(vec![go_program(Tool::Pause)?], "/usr/local/bin/pause")),
+        Image::Coredns => Ok(from_scratch(vec![ground()?, go_program(Tool::CoreDns)?], "/usr/local/bin/coredns")),
+        Image::S3 => Ok(from_scratch(vec![ground()?, go_program(Tool::VersityGw)?], "/usr/local/bin/versitygw")),
         Image::Operator => rust_program("crucible-operator", programs, Vec::new()),
         Image::Worker => rust_program("crucible-worker", programs, vec![go_program(Tool::K6)?]),
         Image::Mariadb => database(image, &["mariadb-server-core", "mariadb-client-core"], "/var/lib/mysql"),
@@ -35,8 +35,8 @@ pub fn recipe(image: Image, programs: &Programs) -> Result<Recipe> {
     }
 }
 
-fn from_scratch(layers: Vec<Blob>, program: &str) -> Result<Recipe> {
-    Ok(Recipe { layers, entrypoint: vec![program.into()], environment: vec![SEARCH_PATH.into()] })
+fn from_scratch(layers: Vec<Blob>, program: &str) -> Recipe {
+    Recipe { layers, entrypoint: vec![program.into()], environment: vec![SEARCH_PATH.into()] }
 }
 
 /// The program in the topmost layer, as it changes most often; its libraries in one that it shares with the other programs.
@@ -47,7 +47,7 @@ fn rust_program(name: &str, programs: &Programs, between: Vec<Blob>) -> Result<R
     let mut layers = vec![ground()?, binary::with_libraries(Layer::default(), &compiled)?.write()?];
     layers.extend(between);
     layers.push(Layer::default().program(&path, &compiled).write()?);
-    from_scratch(layers, &path)
+    Ok(from_scratch(layers, &path))
 }
 
 fn go_program(tool: Tool) -> Result<Blob> {
@@ -70,5 +70,5 @@ fn database(image: Image, packages: &[&str], data: &str) -> Result<Recipe> {
     let layer = Layer::default().text("/etc/passwd", ACCOUNTS, 0o644).text("/etc/group", GROUPS, 0o644);
     let layer = layer.directory(data, 0o1777).directory("/docker-entrypoint-initdb.d", 0o755);
     layers.push(layer.text("/usr/local/bin/entrypoint.sh", &text, 0o755).write()?);
-    from_scratch(layers, "/usr/local/bin/entrypoint.sh")
+    Ok(from_scratch(layers, "/usr/local/bin/entrypoint.sh"))
 }

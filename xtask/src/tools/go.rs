@@ -139,7 +139,7 @@ fn collect_sources(directory: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
             if name != "testdata" {
                 collect_sources(&path, files)?;
             }
-        } else if matches!(name.as_str(), "go.mod" | "go.sum") || (name.ends_with(".go") && !name.ends_with("_test.go")) {
+        } else if matches!(name.rsplit('.').next(), Some("mod" | "sum" | "go" | "js")) && !name.ends_with("_test.go") {
             files.push(path);
         }
     }
