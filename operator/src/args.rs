@@ -8,8 +8,8 @@ use crucible_store::vault::S3Settings;
 
 /// Runs load tests declared as TestPlan and TestRun objects.
 ///
-/// Credentials of the bucket come from the AWS environment (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a web
-/// identity); those of the cluster from the pod's service account or the kubeconfig.
+/// Credentials of the bucket come from the AWS environment (`AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, or a
+/// web identity); those of the cluster from the pod's service account or the kubeconfig.
 #[derive(Clone, Debug, Parser)]
 #[command(version)]
 pub struct Args {
@@ -61,7 +61,7 @@ pub struct Args {
     #[arg(long, env = "CRUCIBLE_CHECK_IN_ADDRESS", default_value = "0.0.0.0:9090")]
     pub check_in_address: SocketAddr,
 
-    /// What is logged, in the words of tracing's EnvFilter.
+    /// What is logged, in the words of tracing's `EnvFilter`.
     #[arg(long, env = "CRUCIBLE_LOG", default_value = "info,kube=warn")]
     pub log: String,
 }

@@ -145,14 +145,14 @@ impl Work {
         let end = loop {
             match collect(&*self.vault, &*self.clock, &request).await {
                 Ok(collected) => break Collection::Done(Box::new(collected)),
-                Err(error) => match error.verdict() {
-                    Some(reason) => break Collection::Failed { reason, message: error.to_string() },
-                    None => {
-                        attempt += 1;
-                        tracing::warn!(run_uid = self.run.uid, attempt, %error, "failed to collect results, trying again");
-                        sleep(retry::delay(&self.run.uid, attempt)).await;
+                Err(error) => {
+                    if let Some(reason) = error.verdict() {
+                        break Collection::Failed { reason, message: error.to_string() };
                     }
-                },
+                    attempt += 1;
+                    tracing::warn!(run_uid = self.run.uid, attempt, %error, "failed to collect results, trying again");
+                    sleep(retry::delay(&self.run.uid, attempt)).await;
+                }
             }
         };
         *self.state.lock().unwrap_or_else(PoisonError::into_inner) = end;

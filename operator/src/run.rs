@@ -1,4 +1,4 @@
-//! The controller of TestRuns: observe, decide, apply.
+//! The controller of `TestRun`s: observe, decide, apply.
 //!
 //! A pass starts when the run changes, when something of it changes (its Job is gone, a pod is in trouble, its system
 //! under test was given back, its plan appeared), when its workers or its results have something to say, and when the
@@ -43,9 +43,10 @@ pub async fn reconcile(run: Arc<DeserializeGuard<TestRun>>, ctx: Arc<Context>) -
 
 /// Reads everything, decides with no input or output, writes what was decided. Returns when to look again.
 pub async fn pass(run: TestRun, ctx: &Context) -> Result<Wake, Error> {
-    let observed = observe::observe(ctx, run).await;
+    // The two futures are large: boxed, a pass costs little while it waits.
+    let observed = Box::pin(observe::observe(ctx, run)).await;
     let decision = decide(&observed);
-    apply::apply(ctx, &observed.run, decision).await.map_err(|source| Error::Apply { name: name_of(&observed.run), source })
+    Box::pin(apply::apply(ctx, &observed.run, decision)).await.map_err(|source| Error::Apply { name: name_of(&observed.run), source })
 }
 
 /// Takes a run as it came from the watch, or as we wrote it where that is newer. Nothing, where the watch is known to lag behind.

@@ -5,7 +5,7 @@
 //! may depend on triggers a reconcile; everything else waits until somebody looks.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap, btree_map},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -13,7 +13,7 @@ use crucible_lifecycle::run::{Order, observed::Fleet};
 use crucible_store::Vault;
 use jiff::Timestamp;
 use tokio::{
-    sync::{mpsc::UnboundedSender, watch},
+    sync::{Notify, mpsc::UnboundedSender, watch},
     task::JoinSet,
 };
 
@@ -66,7 +66,8 @@ pub struct Fleets {
 /// One run's workers. Dropping it ends their loops.
 struct Entry {
     crew: Arc<Crew>,
-    attended: BTreeSet<u32>,
+    /// By worker that has a loop, what makes it ask at once.
+    attended: BTreeMap<u32, Arc<Notify>>,
     loops: JoinSet<()>,
 }
 
@@ -107,10 +108,14 @@ impl Fleets {
         self.early().remove(uid);
     }
 
-    /// Learns where a worker can be reached. Where its run is not followed yet, the address is kept until it is.
+    /// Learns where a worker can be reached, and that it has something to say: it is asked at once. Where its run is not
+    /// followed yet, the address is kept until it is.
     pub fn learn(&self, uid: &str, index: u32, address: &str) {
         if let Some(entry) = self.runs().get_mut(uid) {
             entry.learn(index, address);
+            if let Some(nudge) = entry.attended.get(&index) {
+                nudge.notify_one();
+            }
             entry.attend(&self.means);
         } else {
             self.early().entry(uid.to_owned()).or_default().insert(index, address.to_owned());
@@ -154,7 +159,7 @@ impl Entry {
             state: Mutex::new(FleetState::of(expected)),
             mission: watch::Sender::new(mission),
         };
-        Self { crew: Arc::new(crew), attended: BTreeSet::new(), loops: JoinSet::new() }
+        Self { crew: Arc::new(crew), attended: BTreeMap::new(), loops: JoinSet::new() }
     }
 
     /// Learns where a worker can be reached. An index that the plan does not have is left out.
@@ -168,8 +173,9 @@ impl Entry {
     fn attend(&mut self, means: &Means) {
         let known: Vec<u32> = self.crew.state().known().collect();
         for index in known {
-            if self.attended.insert(index) {
-                self.loops.spawn(poll::attend(means.clone(), Arc::clone(&self.crew), index));
+            if let btree_map::Entry::Vacant(place) = self.attended.entry(index) {
+                let nudge = Arc::clone(place.insert(Arc::default()));
+                self.loops.spawn(poll::attend(means.clone(), Arc::clone(&self.crew), index, nudge));
             }
         }
     }

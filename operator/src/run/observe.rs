@@ -3,7 +3,7 @@
 //! Children are read from the API server itself, never from a cache; what cannot change is read once. Whatever fails to
 //! be read becomes `Unreadable`, on which nothing is decided, so a reading itself cannot fail.
 //!
-//! | reading              | Pending | Queued | Loading, WaitingRoom | Executing, Collecting, Stopping | Completed | Failed | deleting |
+//! | reading              | Pending | Queued | Loading, `WaitingRoom` | Executing, Collecting, Stopping | Completed | Failed | deleting |
 //! |----------------------|---------|--------|----------------------|---------------------------------|-----------|--------|----------|
 //! | plan, credentials    | x       |        |                      |                                 |           |        |          |
 //! | token                | marked  |        |                      |                                 |           |        |          |

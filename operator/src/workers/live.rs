@@ -87,7 +87,9 @@ impl Live {
         }
         if any {
             let mut union = Histogram::new();
-            self.recent.iter().for_each(|latencies| union.add(latencies));
+            for latencies in &self.recent {
+                union.add(latencies);
+            }
             self.p95_micros = union.quantile(950);
         }
     }
@@ -106,7 +108,9 @@ mod tests {
 
     fn second(second: u64, ok: u64, errors: u64, micros: &[u64]) -> LiveSecond {
         let mut histogram = Histogram::new();
-        micros.iter().for_each(|micros| histogram.record(*micros));
+        for micros in micros {
+            histogram.record(*micros);
+        }
         LiveSecond { second, ok, errors, vus: 4, histogram: histogram.encode() }
     }
 

@@ -8,7 +8,10 @@ use crucible_lifecycle::{
 };
 use crucible_store::vault::PutOnce;
 use jiff::SignedDuration;
-use tokio::time::{Instant, sleep};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep},
+};
 
 use super::{
     CallError, Crew, Means, Mission, Peer,
@@ -22,7 +25,7 @@ const SIGNED_FOR: Duration = Duration::from_mins(15);
 const CLOSELY: SignedDuration = SignedDuration::from_secs(1);
 
 /// Attends to one worker for as long as its run is followed.
-pub(super) async fn attend(means: Means, crew: Arc<Crew>, index: u32) {
+pub(super) async fn attend(means: Means, crew: Arc<Crew>, index: u32, nudge: Arc<Notify>) {
     let mut missions = crew.mission.subscribe();
     let mut last: Option<WorkerReport> = None;
     let mut told: Option<(Order, WorkerState)> = None;
@@ -46,6 +49,7 @@ pub(super) async fn attend(means: Means, crew: Arc<Crew>, index: u32) {
         let pause = pace(state, near_the_end(&means, &mission), crew.expected);
         tokio::select! {
             () = sleep(pause) => {}
+            () = nudge.notified() => {}
             changed = missions.changed() => if changed.is_err() { return },
         }
     }

@@ -64,6 +64,9 @@ impl Line {
     }
 }
 
+/// An answer that is on its way.
+type Answer = Pin<Box<dyn Future<Output = Result<Response<Full<bytes::Bytes>>, Infallible>> + Send>>;
+
 /// The API server.
 #[derive(Clone)]
 pub struct FakeApi {
@@ -83,7 +86,7 @@ impl FakeApi {
         kube::Client::new(tower::service_fn(move |request| api.clone().answer(Arc::clone(&line), request)), "default")
     }
 
-    fn answer(self, line: Arc<Line>, request: HttpRequest<Body>) -> Pin<Box<dyn Future<Output = Result<Response<Full<bytes::Bytes>>, Infallible>> + Send>> {
+    fn answer(self, line: Arc<Line>, request: HttpRequest<Body>) -> Answer {
         Box::pin(async move {
             let (head, body) = request.into_parts();
             let body = body.collect().await.unwrap().to_bytes();
@@ -115,7 +118,7 @@ impl FakeApi {
             (&Method::GET, None) => Ok(store.list(&request.resource, request.namespace.as_deref(), &request.query)),
             (&Method::POST, _) => store.create(&request.resource, request.namespace.as_deref().unwrap_or_default(), request.body.clone()),
             (&Method::PUT, _) => store.replace(&request.key(), &request.body),
-            (&Method::PATCH, _) => self.patch(&mut store, request),
+            (&Method::PATCH, _) => patch(&mut store, request),
             (&Method::DELETE, _) => store.delete(&request.key(), &request.body),
             other => panic!("the fake API has no {other:?}"),
         };
@@ -125,13 +128,14 @@ impl FakeApi {
         }
     }
 
-    fn patch(&self, store: &mut Store, request: &Request) -> Result<Value, store::Refusal> {
-        match (request.content_type.as_str(), request.subresource.as_deref()) {
-            ("application/merge-patch+json", None) => store.merge(&request.key(), &request.body),
-            ("application/json-patch+json", None) => store.json_patch(&request.key(), &request.body),
-            ("application/apply-patch+yaml", Some("status")) => store.apply_status(&request.key(), &request.body),
-            other => panic!("the fake API has no patch {other:?}"),
-        }
+}
+
+fn patch(store: &mut Store, request: &Request) -> Result<Value, store::Refusal> {
+    match (request.content_type.as_str(), request.subresource.as_deref()) {
+        ("application/merge-patch+json", None) => store.merge(&request.key(), &request.body),
+        ("application/json-patch+json", None) => store.json_patch(&request.key(), &request.body),
+        ("application/apply-patch+yaml", Some("status")) => store.apply_status(&request.key(), &request.body),
+        other => panic!("the fake API has no patch {other:?}"),
     }
 }
 

@@ -4,8 +4,11 @@
 //! kubelet, workers, users, and operators that die. `fault_sweep` asks for the same end whatever dies when; `requests`
 //! shows exactly what one happy run asks of the API server.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+// Simulated time is seconds as floating point; simulated lives are large futures.
+#![allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss, clippy::large_futures)]
 
 mod admin;
+mod election;
 mod fake_api;
 mod fault_sweep;
 mod requests;

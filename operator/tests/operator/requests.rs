@@ -24,7 +24,35 @@ fn requests() -> Vec<String> {
 
 #[test]
 fn a_happy_run_asks_for_exactly_this() {
-    expect![[r#""#]].assert_eq(&requests().join("\n"));
+    expect![[r#"
+        GET testplans/checkout
+        LIST testruns crucible.dev/sut=8ba21b27b64d677f
+        GET secrets/shop-login
+        GET leases/sut-8ba21b27b64d677f
+        PATCH testruns/run-a
+        POST configmaps/run-a-f5b6210a-plan
+        POST secrets/run-a-f5b6210a-token
+        POST leases/sut-8ba21b27b64d677f
+        POST jobs/run-a-f5b6210a-workers
+        POST events PlanFrozen
+        PATCH testruns/run-a/status
+        POST events LoadStarted
+        PATCH testruns/run-a/status
+        TELL worker 0 to start
+        TELL worker 1 to start
+        PATCH testruns/run-a/status
+        PATCH testruns/run-a/status
+        PATCH testruns/run-a/status
+        PATCH testruns/run-a/status
+        POST events LoadEnded
+        PATCH testruns/run-a/status
+        TELL worker 0 to upload
+        TELL worker 1 to upload
+        POST events VerdictPassed
+        PATCH testruns/run-a/status
+        GET leases/sut-8ba21b27b64d677f
+        DELETE leases/sut-8ba21b27b64d677f
+        GET leases/sut-8ba21b27b64d677f"#]].assert_eq(&requests().join("\n"));
 }
 
 #[test]

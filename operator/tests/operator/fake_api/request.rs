@@ -51,6 +51,9 @@ impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verb = if self.method == Method::GET && self.name.is_none() { "LIST" } else { self.method.as_str() };
         write!(f, "{verb} {}", self.resource)?;
+        if self.resource == "events" {
+            return write!(f, " {}", self.body["reason"].as_str().unwrap_or_default());
+        }
         let created = self.body["metadata"]["name"].as_str().filter(|_| self.method == Method::POST);
         for part in [self.name.as_deref().or(created), self.subresource.as_deref()].into_iter().flatten() {
             write!(f, "/{part}")?;
