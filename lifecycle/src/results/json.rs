@@ -32,21 +32,21 @@ fn k6_metrics(summary: &Summary, stages: &[Stage]) -> Vec<Value> {
     let all = &summary.headline;
     let durations = summary.queries.iter().map(|row| {
         let name = row.query.as_deref().unwrap_or_default();
-        metric(&format!("sql_duration_{name}"), "trend", trend(row.latency.as_ref(), row.seconds))
+        metric(&format!("sql_duration_{name}"), "trend", &trend(row.latency.as_ref(), row.seconds))
     });
     let (failed, answered) = (all.error_rate(), if all.ended() > 0 { 1.0 - all.error_rate() } else { 0.0 });
     durations
         .chain([
-            metric("query_errors", "rate", share(all.ended(), failed)),
-            metric("iterations", "counter", counter(all)),
-            metric("iteration_duration", "trend", trend(all.total.as_ref(), all.seconds)),
-            metric("vus", "gauge", gauge(vus_by_second(stages, summary))),
-            metric("checks", "rate", share(all.ended(), answered)),
+            metric("query_errors", "rate", &share(all.ended(), failed)),
+            metric("iterations", "counter", &counter(all)),
+            metric("iteration_duration", "trend", &trend(all.total.as_ref(), all.seconds)),
+            metric("vus", "gauge", &gauge(vus_by_second(stages, summary))),
+            metric("checks", "rate", &share(all.ended(), answered)),
         ])
         .collect()
 }
 
-fn metric(name: &str, kind: &str, stats: Value) -> Value {
+fn metric(name: &str, kind: &str, stats: &Value) -> Value {
     json!({"name": name, "type": kind, "stats": stats})
 }
 

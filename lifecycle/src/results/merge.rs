@@ -298,7 +298,9 @@ impl Rows<'_> {
             }
         }
         let mut total = Histogram::new();
-        by_class.values().for_each(|histogram| total.add(histogram));
+        for histogram in by_class.values() {
+            total.add(histogram);
+        }
         let ok = by_class.remove(&Class::Ok).unwrap_or_default();
         let plan_stages = &self.plan.spec.load.stages;
         Row {

@@ -16,7 +16,7 @@ fn the_answer_comes_first_and_the_evidence_after_it() {
     let facts = Facts { expected_workers: 2, merged_workers: 2, ..Facts::default() };
     let verdict = judge(&plan, &summary, &facts);
     let report = Report { plan: &plan, summary: &summary, verdict: &verdict, facts: &facts, samples: &samples, collected_at: "2026-03-08T00:01:30Z".parse().unwrap() };
-    expect![[r#"
+    expect![[r"
         # checkout_20260307-2359_5b54ae4d: Failed
 
         - LimitBroken: p95 of PointLookup was 1.25ms, the limit is &lt; 1ms
@@ -68,7 +68,7 @@ fn the_answer_comes_first_and_the_evidence_after_it() {
         | load | 2 workers: warmup 2s 4 users, steady 3s 8 users, peak 5s to 16 users |
         | results of | 2 of 2 workers |
         | collected at | 2026-03-08T00:01:30Z |
-    "#]].assert_eq(&report.to_markdown());
+    "]].assert_eq(&report.to_markdown());
 }
 
 #[test]
