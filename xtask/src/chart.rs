@@ -1,7 +1,9 @@
 //! Our chart on the development cluster: images built and loaded, namespaces labelled, the release installed or brought up to date,
 //! local ports opened. `demo` and `test` stand on it.
 
+use std::fmt::Write as _;
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
@@ -74,9 +76,8 @@ pub fn helm(cluster: &Cluster) -> Result<Command> {
     Ok(helm)
 }
 
-/// Writes what the cluster can tell about itself into a file beside its logs, and answers where that is.
-pub fn diagnose(cluster: &Cluster) -> Result<std::path::PathBuf> {
-    let file = paths::state()?.join("logs/diagnostics.txt");
+/// Writes what the cluster can tell about itself into a file, and answers where that is.
+pub fn diagnose(cluster: &Cluster, file: &Path) -> Result<PathBuf> {
     let operator = ["--namespace", NAMESPACE, "logs", "deployment/crucible-operator", "--tail=200"];
     let questions: [&[&str]; 6] = [
         &["get", "pods", "--all-namespaces", "--output=wide"],
@@ -89,10 +90,11 @@ pub fn diagnose(cluster: &Cluster) -> Result<std::path::PathBuf> {
     let mut text = String::new();
     for question in questions {
         let answer = cluster.kubectl(question).unwrap_or_else(|error| format!("{error:#}\n"));
-        text.push_str(&format!("$ kubectl {}\n{answer}\n", question.join(" ")));
+        // Writing to a String cannot fail.
+        let _ = write!(text, "$ kubectl {}\n{answer}\n", question.join(" "));
     }
-    fs::write(&file, text).with_context(|| format!("failed to write {}", file.display()))?;
-    Ok(file)
+    fs::write(file, text).with_context(|| format!("failed to write {}", file.display()))?;
+    Ok(file.to_path_buf())
 }
 
 fn namespace_manifest() -> String {

@@ -44,7 +44,7 @@ impl Args {
         say::note(format!("the demo took {}", say::took(start)));
         let phase = last.pointer("/status/phase").and_then(|phase| phase.as_str()).unwrap_or_default();
         if phase != "Completed" {
-            let file = chart::diagnose(&cluster)?;
+            let file = chart::diagnose(&cluster, &paths::state()?.join("logs/diagnostics.txt"))?;
             bail!("run {run} ended {phase}; what the cluster tells lies in {}", file.display());
         }
         Ok(())

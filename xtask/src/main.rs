@@ -9,6 +9,7 @@ mod images;
 mod paths;
 mod program;
 mod say;
+mod test;
 mod tools;
 
 use std::process::ExitCode;
@@ -20,6 +21,8 @@ use clap::Parser;
 enum Command {
     /// Bring up a cluster with everything in it and run a load test
     Demo(demo::Args),
+    /// Run every test there is and print the totals
+    Test(test::Args),
     /// Start, stop or look at the development cluster
     Cluster(cluster::Args),
     /// Build container images without a container engine and load them into the cluster
@@ -35,6 +38,7 @@ fn main() -> ExitCode {
         Command::Cluster(args) => args.run(),
         Command::Images(args) => args.run(),
         Command::Demo(args) => args.run(),
+        Command::Test(args) => return args.run(),
         Command::Bench(args) => args.run(),
         Command::Generate => generate::run(),
     };

@@ -35,8 +35,11 @@ pub fn place(asked: Option<&PathBuf>, name: &str) -> PathBuf {
     asked.cloned().unwrap_or_else(|| paths::repository().join("bench/results").join(format!("{name}.json")))
 }
 
-/// Writes the results and says where, then which targets were met.
-pub fn save(path: &Path, mut results: Value, targets: &[Target]) -> Result<()> {
+/// Writes the results and says where, then which targets were met. What was measured before a measurement broke off is kept, and marked.
+pub fn save(path: &Path, mut results: Value, targets: &[Target], measured: &Result<()>) -> Result<()> {
+    if let Err(error) = measured {
+        results["brokeOff"] = format!("{error:#}").into();
+    }
     results["targets"] = targets.iter().map(Target::to_json).collect();
     if let Some(directory) = path.parent() {
         fs::create_dir_all(directory).with_context(|| format!("failed to make {}", directory.display()))?;

@@ -50,10 +50,9 @@ pub fn run(options: &Options) -> Result<()> {
     let api = Api(&cluster);
     let operator = api.read(&format!("/apis/apps/v1/namespaces/{NAMESPACE}/deployments/crucible-operator")).context("the chart is not installed: `cargo xtask demo` does that")?;
     prepare(&api, options)?;
-    let measured = measure(&api, options);
+    let (mut results, mut targets) = (Map::new(), Vec::new());
+    let measured = measure(&api, options, &mut results, &mut targets);
     let cleaned = clean(&api);
-    let (results, targets) = measured?;
-    cleaned?;
     let mut all = json!({
         "bench": "start", "date": machine::date(), "commit": machine::commit(), "machine": machine, "loadAverageAfter": machine::load_average(),
         "operatorImage": operator["spec"]["template"]["spec"]["containers"][0]["image"], "kubernetes": api.read("/version")?["gitVersion"],
@@ -61,10 +60,11 @@ pub fn run(options: &Options) -> Result<()> {
         "settings": {"runs": options.runs, "skewRuns": options.skew_runs, "kills": options.kills, "loadSeconds": options.seconds},
         "applyToFirstQueryMeans": "from the instant right before `kubectl create --raw` was started to status.firstQueryAt; for the floor to the first iteration that k6 logged"
     });
-    if let (Some(all), Value::Object(results)) = (all.as_object_mut(), results) {
+    if let Some(all) = all.as_object_mut() {
         all.extend(results);
     }
-    report::save(&report::place(options.output.as_ref(), "start"), all, &targets)
+    report::save(&report::place(options.output.as_ref(), "start"), all, &targets, &measured)?;
+    measured.and(cleaned)
 }
 
 /// Plans and the floor's script, which are there before any run.
@@ -92,7 +92,7 @@ fn clean(api: &Api) -> Result<()> {
     Ok(())
 }
 
-fn measure(api: &Api, options: &Options) -> Result<(Value, Vec<Target>)> {
+fn measure(api: &Api, options: &Options, results: &mut Map<String, Value>, targets: &mut Vec<Target>) -> Result<()> {
     let (mut runs, mut floors) = (Vec::new(), Vec::new());
     say::step("one run and one bare Job that are not counted, so that every image was unpacked and every cache is warm");
     run::measure(api, "bench-warm", &plan_name(2), options.seconds)?;
@@ -107,11 +107,9 @@ fn measure(api: &Api, options: &Options) -> Result<(Value, Vec<Target>)> {
         floors.push(floor);
         runs.push(finished);
     }
-    let mut results = Map::new();
-    let mut targets = summary(&runs, &floors, &mut results)?;
-    skews(api, options, &runs, &mut results, &mut targets)?;
-    kills(api, options, &mut results, &mut targets)?;
-    Ok((results.into(), targets))
+    targets.extend(summary(&runs, &floors, results)?);
+    skews(api, options, &runs, results, targets)?;
+    kills(api, options, results, targets)
 }
 
 fn number_of_millis(micros: Option<i64>) -> f64 {

@@ -8,7 +8,7 @@ mod memory;
 mod pod;
 mod programs;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -49,6 +49,11 @@ pub struct Options {
     output: Option<PathBuf>,
 }
 
+/// What a k6 says about itself; the lines that follow list its extensions.
+fn first_line(k6: &Path) -> String {
+    machine::said(program::command(k6).arg("version")).lines().next().unwrap_or_default().to_owned()
+}
+
 /// Measures and reports.
 pub fn run(options: &Options) -> Result<()> {
     let machine = machine::describe();
@@ -62,33 +67,37 @@ pub fn run(options: &Options) -> Result<()> {
     let server = Server::start()?;
     let bench = Bench { scratch: &scratch, programs: &programs, database: &database, server: &server };
     let versions = json!({
-        "mariadb": database.version, "k6": machine::said(program::command(&programs.k6).arg("version")),
-        "stockK6": machine::said(program::command(&programs.stock).arg("version")), "workerProfile": programs.profile
+        "mariadb": database.version, "k6": first_line(&programs.k6),
+        "stockK6": first_line(&programs.stock), "workerProfile": programs.profile
     });
     let settings = json!({
         "seconds": options.seconds, "rounds": options.rounds, "connections": options.connections, "minutes": options.minutes, "rows": database::ROWS
     });
 
-    let (mut cases, mut targets) = (Map::new(), Vec::new());
-    for case in Case::ALL {
-        let load = Load { case, length: Duration::from_secs(options.seconds), connections: options.connections };
-        let rounds = rounds(&bench, &load, options)?;
-        let (summary, of_case) = summary(case, &rounds);
-        cases.insert(case.name().into(), summary);
-        targets.extend(of_case);
-    }
-    let mut memory = Value::Null;
-    if options.minutes > 0.0 {
-        let load = Load { case: Case::Mix, length: Duration::from_secs_f64(options.minutes * 60.0), connections: options.connections };
-        let (results, flat) = memory::measure(&bench, &load)?;
-        memory = results;
-        targets.extend(flat);
-    }
+    let (mut cases, mut memory, mut targets) = (Map::new(), Value::Null, Vec::new());
+    let measured = measure(&bench, options, &mut cases, &mut memory, &mut targets);
     let results = json!({
         "bench": "worker", "date": machine::date(), "commit": machine::commit(), "machine": machine, "versions": versions, "settings": settings,
         "loadAverageAfter": machine::load_average(), "cases": cases, "memory": memory
     });
-    report::save(&report::place(options.output.as_ref(), "worker"), results, &targets)
+    report::save(&report::place(options.output.as_ref(), "worker"), results, &targets, &measured)?;
+    measured
+}
+
+fn measure(bench: &Bench, options: &Options, cases: &mut Map<String, Value>, memory: &mut Value, targets: &mut Vec<Target>) -> Result<()> {
+    for case in Case::ALL {
+        let load = Load { case, length: Duration::from_secs(options.seconds), connections: options.connections };
+        let (summary, of_case) = summary(case, &rounds(bench, &load, options)?);
+        cases.insert(case.name().into(), summary);
+        targets.extend(of_case);
+    }
+    if options.minutes > 0.0 {
+        let load = Load { case: Case::Mix, length: Duration::from_secs_f64(options.minutes * 60.0), connections: options.connections };
+        let (results, flat) = memory::measure(bench, &load)?;
+        *memory = results;
+        targets.extend(flat);
+    }
+    Ok(())
 }
 
 type Round = Vec<(Contender, Figures)>;

@@ -1,0 +1,21 @@
+//! Stories on a real cluster, one module for each thing that must hold. They are told one after another, by `cargo xtask test`.
+
+#[path = "../../crds/tests/table/mod.rs"]
+mod table;
+
+#[path = "stories/api_server.rs"]
+mod api_server;
+#[path = "stories/bad_input.rs"]
+mod bad_input;
+#[path = "stories/chart.rs"]
+mod chart;
+#[path = "stories/early_end.rs"]
+mod early_end;
+#[path = "stories/happy_path.rs"]
+mod happy_path;
+#[path = "stories/operator_killed.rs"]
+mod operator_killed;
+#[path = "stories/queue.rs"]
+mod queue;
+#[path = "stories/secrets.rs"]
+mod secrets;

@@ -1,0 +1,99 @@
+//! Loads that end before their time: stopped, deleted, robbed of a worker; and one that nobody is left to end.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use crucible_crds::{Outcome, Phase};
+use crucible_e2e::{Story, kubectl::kubectl, mariadb, operator, run::eventually, tell};
+use tokio::time::{Instant, sleep};
+
+const SOON: Duration = Duration::from_secs(60);
+const TEN: Duration = Duration::from_secs(10);
+
+/// Whether nothing was executed for a second.
+async fn silent() -> Result<bool> {
+    let before = mariadb::executed().await?;
+    sleep(Duration::from_secs(1)).await;
+    Ok(mariadb::executed().await? == before)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopped_run_ends_within_ten_seconds_and_keeps_what_it_measured() -> Result<()> {
+    tell("stopped", |story: Story| async move {
+        story.plan("long", &[("steady", 120, 8, true)]).await?;
+        let run = story.run("nightly", "long").await?;
+        run.reaches(Phase::Executing, SOON).await?;
+        sleep(Duration::from_secs(4)).await;
+        let asked = Instant::now();
+        run.stop().await?;
+        let status = run.completes(Outcome::Aborted, Duration::from_secs(20)).await?;
+        ensure!(asked.elapsed() <= TEN, "it took {:?} from the stop to the end", asked.elapsed());
+        let results = status.results.context("the stopped run has no results")?;
+        ensure!(results.partial && results.queries > 100, "the results are {results:?}");
+        ensure!(status.ended_early.is_some_and(|early| early.reason == "StopRequested"), "the status does not say why the load ended");
+        ensure!(silent().await?, "queries go on after the stop");
+        run.leaves_nothing(&run.uid().await?, Duration::from_secs(30)).await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_deleted_under_load_is_gone_with_everything_of_it() -> Result<()> {
+    tell("deleted", |story: Story| async move {
+        story.plan("long", &[("steady", 120, 8, true)]).await?;
+        let run = story.run("nightly", "long").await?;
+        run.reaches(Phase::Executing, SOON).await?;
+        let uid = run.uid().await?;
+        sleep(Duration::from_secs(2)).await;
+        kubectl(&["--namespace", &story.namespace, "delete", "testrun", "nightly", "--wait=false"]).await?;
+        let asked = Instant::now();
+        eventually("no query is executed any more", TEN, || async { Ok(silent().await?.then_some(())) }).await?;
+        run.leaves_nothing(&uid, Duration::from_secs(60)).await?;
+        let gone = || async { Ok(story.runs().get_opt("nightly").await?.is_none().then_some(())) };
+        eventually("the run is gone", Duration::from_secs(30), gone).await?;
+        println!("a deleted run was gone after {:?}", asked.elapsed());
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_loses_a_worker_under_load_fails_and_says_so() -> Result<()> {
+    tell("worker-lost", |story: Story| async move {
+        story.plan("long", &[("steady", 60, 8, true)]).await?;
+        let run = story.run("nightly", "long").await?;
+        run.reaches(Phase::Executing, SOON).await?;
+        let uid = run.uid().await?;
+        sleep(Duration::from_secs(2)).await;
+        let pods = run.pods(&uid).await?;
+        let victim = pods.first().and_then(|pod| pod.metadata.name.clone()).context("the run has no pods")?;
+        kubectl(&["--namespace", &story.namespace, "delete", "pod", &victim, "--grace-period=0", "--force"]).await?;
+        let status = run.ends(Phase::Failed, Duration::from_secs(30)).await?;
+        ensure!(status.reason.as_deref() == Some("WorkerLost"), "the run ended {}", run.in_words().await);
+        let outcome = status.verdict.map(|verdict| verdict.outcome);
+        ensure!(matches!(outcome, Some(Outcome::Invalid | Outcome::HarnessError)), "the verdict is {outcome:?}");
+        run.leaves_nothing(&uid, Duration::from_secs(60)).await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_ends_by_itself_when_nobody_is_left_to_end_it() -> Result<()> {
+    tell("alone", |story: Story| async move {
+        story.plan("short", &[("steady", 8, 8, true)]).await?;
+        let run = story.run("nightly", "short").await?;
+        run.reaches(Phase::Executing, SOON).await?;
+        operator::scale(&story.client, 0).await?;
+        let told = async {
+            sleep(TEN).await;
+            ensure!(silent().await?, "queries go on after the planned end although no operator is left");
+            Ok(())
+        };
+        let told: Result<()> = told.await;
+        operator::scale(&story.client, 1).await?;
+        told?;
+        // What the workers kept is collected by the operator that comes back.
+        run.completes(Outcome::Passed, Duration::from_secs(90)).await.map(|_| ())
+    })
+    .await
+}

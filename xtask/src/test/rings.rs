@@ -1,0 +1,66 @@
+//! The rings of cargo and Helm. Every cargo command names the whole workspace, so that all of them share one build of everything.
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use super::tally::{self, Tally, say_into_log};
+use crate::cluster::Cluster;
+use crate::tools::{self, Tool};
+use crate::{chart, paths, program, say};
+
+fn cargo(arguments: &[&str]) -> Command {
+    let mut cargo = program::command("cargo");
+    cargo.current_dir(paths::repository()).args(arguments).env("CARGO_TERM_COLOR", "never");
+    cargo
+}
+
+/// Compiles every test, the stories included.
+pub fn compile() -> Result<()> {
+    say::step(format!("compiling the workspace with its tests (log {})", tally::logs().join("compile.log").display()));
+    program::run_logged(&mut cargo(&["test", "--workspace", "--all-targets", "--no-run"]), &tally::logs().join("compile.log"))?;
+    program::run_logged(&mut cargo(&["test", "--workspace", "--test", "stories", "--no-run"]), &tally::logs().join("compile-stories.log"))
+}
+
+/// clippy over everything, every warning an error.
+pub fn lint() -> Result<((), Tally)> {
+    let (clean, _) = say_into_log("lint", &mut cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny=warnings"]))?;
+    Ok(((), Tally::one(clean)))
+}
+
+/// Everything that needs no cluster: tables, scenarios, fault sweeps, freshness of generated files. The stories are not among the tests
+/// that cargo runs by itself.
+pub fn units() -> Result<((), Tally)> {
+    let (content, said) = say_into_log("units", &mut cargo(&["test", "--workspace", "--no-fail-fast"]))?;
+    Ok(((), tally::of_libtest(&said, content)))
+}
+
+/// Helm's own lint, and what it renders with every kind of values.
+pub fn chart() -> Result<((), Tally)> {
+    let helm = tools::ensure(Tool::Helm)?;
+    let place = paths::repository().join("charts/crucible");
+    let mut total = Tally::default();
+    let kinds: [(&str, &[&str]); 4] = [
+        ("plain", &[]),
+        ("dev", &["--set=dev.enabled=true"]),
+        ("one-namespace", &["--set=watchNamespace=team-a"]),
+        ("closed", &["--set=networkPolicy.enabled=true,s3.existingSecret=bucket,s3.endpoint=https://s3.example.com"]),
+    ];
+    for (kind, values) in kinds {
+        let lint = say_into_log(&format!("helm-lint-{kind}"), program::command(&helm).args(["lint", "--strict"]).arg(&place).args(values))?;
+        let version = "--kube-version=1.34.4";
+        let render = say_into_log(&format!("helm-template-{kind}"), program::command(&helm).args(["template", "crucible", version]).arg(&place).args(values))?;
+        total.add(Tally::one(lint.0));
+        total.add(Tally::one(render.0 && render.1.contains("kind: Deployment")));
+    }
+    Ok(((), total))
+}
+
+/// The stories, one after another: they share a system under test, and an operator that some of them kill.
+pub fn stories(cluster: &Cluster) -> Result<((), Tally)> {
+    let mut tests = cargo(&["test", "--workspace", "--test", "stories", "--", "--test-threads=1", "--show-output"]);
+    tests.env("KUBECONFIG", cluster.kubeconfig()?).envs(chart::bucket_environment(cluster)?);
+    tests.env("RUST_BACKTRACE", "0").env("CRUCIBLE_KUBECTL", paths::state()?.join("bin/kubectl")).env("CRUCIBLE_HELM", paths::state()?.join("bin/helm"));
+    let (content, said) = say_into_log("stories", &mut tests)?;
+    Ok(((), tally::of_libtest(&said, content)))
+}
