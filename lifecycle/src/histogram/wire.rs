@@ -1,4 +1,4 @@
-//! HdrHistogram's V2 wire format: a header, then the counters as ZigZag LEB128 numbers, a negative one for a run of
+//! HdrHistogram's V2 wire format: a header, then the counters as `ZigZag` LEB128 numbers, a negative one for a run of
 //! zeros; mostly deflated, always base64 here. Written by workers and read by every HDR tool.
 //!
 //! The reader trusts nothing: sizes are bounded before anything is allocated, and every counter has its place.
@@ -88,7 +88,7 @@ fn number(bytes: &[u8], at: usize) -> u32 {
     bytes.iter().skip(at).take(4).fold(0, |value, byte| value << 8 | u32::from(*byte))
 }
 
-/// A ZigZag number of at most nine bytes; the ninth has eight bits.
+/// A `ZigZag` number of at most nine bytes; the ninth has eight bits.
 fn take_varint(bytes: &mut &[u8]) -> Option<i64> {
     let mut value = 0_u64;
     for position in 0..9 {
