@@ -43,6 +43,17 @@ impl PartialEq for Histogram {
 
 impl Eq for Histogram {}
 
+impl FromIterator<u64> for Histogram {
+    /// Counts each latency, in microseconds.
+    fn from_iter<T: IntoIterator<Item = u64>>(latencies: T) -> Self {
+        let mut histogram = Self::new();
+        for micros in latencies {
+            histogram.record(micros);
+        }
+        histogram
+    }
+}
+
 impl Histogram {
     /// An empty histogram.
     #[must_use]
@@ -208,9 +219,7 @@ mod tests {
     use super::*;
 
     fn of(latencies: &[u64]) -> Histogram {
-        let mut histogram = Histogram::new();
-        latencies.iter().for_each(|micros| histogram.record(*micros));
-        histogram
+        latencies.iter().copied().collect()
     }
 
     #[test]
@@ -254,7 +263,9 @@ mod tests {
         #[test]
         fn every_statistic_is_that_of_the_reference_implementation(latencies in prop::collection::vec(1..=HIGHEST, 1..200)) {
             let mut reference = Reference::<u64>::new_with_bounds(LOWEST, HIGHEST, 3).unwrap();
-            latencies.iter().for_each(|micros| reference.record(*micros).unwrap());
+            for micros in &latencies {
+                reference.record(*micros).unwrap();
+            }
             let ours = of(&latencies);
             prop_assert_eq!(ours.min(), Some(reference.min()));
             prop_assert_eq!(ours.max(), Some(reference.max()));

@@ -233,8 +233,7 @@ mod tests {
 
         #[test]
         fn the_reference_implementation_reads_what_we_write(latencies in prop::collection::vec(1..=HIGHEST, 0..200)) {
-            let mut ours = Histogram::new();
-            latencies.iter().for_each(|micros| ours.record(*micros));
+            let ours: Histogram = latencies.iter().copied().collect();
             let bytes = STANDARD.decode(ours.encode()).unwrap();
             let read: Reference<u64> = Deserializer::new().deserialize(&mut bytes.as_slice()).unwrap();
             prop_assert_eq!(read, reference(&latencies));
@@ -243,8 +242,7 @@ mod tests {
 
         #[test]
         fn we_read_what_the_reference_implementation_writes(latencies in prop::collection::vec(1..=HIGHEST, 0..200)) {
-            let mut ours = Histogram::new();
-            latencies.iter().for_each(|micros| ours.record(*micros));
+            let ours: Histogram = latencies.iter().copied().collect();
             let (mut deflated, mut flat) = (Vec::new(), Vec::new());
             V2DeflateSerializer::new().serialize(&reference(&latencies), &mut deflated).unwrap();
             V2Serializer::new().serialize(&reference(&latencies), &mut flat).unwrap();

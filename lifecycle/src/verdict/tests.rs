@@ -8,7 +8,7 @@ fn facts() -> Facts {
     Facts { expected_workers: 2, merged_workers: 2, start_skew_micros: Some(-1_200), worker_cpu_share: Some(0.42), ended_early: None }
 }
 
-/// 100 answers of PointLookup in the stage steady, 90 of them in 1 ms and 10 in 50 ms; 5 time-outs of `CountAll`.
+/// 100 answers of `PointLookup` in the stage steady, 90 of them in 1 ms and 10 in 50 ms; 5 time-outs of `CountAll`.
 fn measured(plan: &FrozenPlan) -> Summary {
     let latencies: Vec<u64> = [[1_000; 90].as_slice(), &[50_000; 10]].concat();
     merge(plan, &[vec![line("PointLookup|steady|ok", 2, &latencies), line("CountAll|steady|timeout", 3, &[30_000_000; 5])]], false)
@@ -20,6 +20,7 @@ fn judged(fields: Value, facts: &Facts) -> Verdict {
 }
 
 /// The check of the only limit, as `limit | observed | held | decided`.
+#[expect(clippy::needless_pass_by_value, reason = "tests hand in a literal")]
 fn limit(slo: Value) -> String {
     let verdict = judged(json!({"slos": [slo], "validity": {"minQueries": 10}}), &facts());
     let Check { name, limit, observed, held, decided, .. } = verdict.checks.last().unwrap();

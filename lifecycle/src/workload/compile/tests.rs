@@ -3,6 +3,7 @@ use serde_json::json;
 
 use super::{super::parse, *};
 
+#[expect(clippy::needless_pass_by_value, reason = "tests hand in a literal")]
 fn spec(fields: serde_json::Value) -> WorkloadSpec {
     let mut spec = json!({"source": {"inline": "x"}});
     spec.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
