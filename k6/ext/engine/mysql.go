@@ -299,9 +299,9 @@ func (e *mysqlEngine) Refusal(err error) Reason {
 	var failure *mysql.MySQLError
 	if errors.As(err, &failure) {
 		switch failure.Number {
-		case 1045, 1044, 1698, 1251, 1275, 1862, 1820, 4151, 3118:
+		case 1045, 1698, 1251, 1275, 1862, 1820, 4151, 3118:
 			return AuthenticationFailed
-		case 1049:
+		case 1049, 1044:
 			return DatabaseMissing
 		case 1040, 1203, 1226, 1129, 1461:
 			return Overloaded

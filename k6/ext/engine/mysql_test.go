@@ -76,7 +76,7 @@ func TestRefusal(t *testing.T) {
 		want   Reason
 	}{
 		"Password":    {reason: "a wrong password", err: number(1045), want: AuthenticationFailed},
-		"Grant":       {reason: "no right on the database", err: number(1044), want: AuthenticationFailed},
+		"Grant":       {reason: "no right on the database", err: number(1044), want: DatabaseMissing},
 		"Host":        {reason: "no log-in from here", err: number(1130), want: AuthenticationFailed},
 		"Plugin":      {reason: "an authentication that the driver lacks", err: mysql.ErrUnknownPlugin, want: AuthenticationFailed},
 		"Database":    {reason: "no such database", err: number(1049), want: DatabaseMissing},
