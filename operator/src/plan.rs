@@ -105,7 +105,7 @@ pub async fn reconcile(plan: Arc<Guarded>, ctx: Arc<Context>) -> Result<Action, 
             return Err(Error::Malformed { name, message: invalid.error.clone() });
         }
     };
-    let span = tracing::info_span!("reconcile", controller = "testplan", namespace = plan.namespace(), name = plan.name_any(), generation = plan.metadata.generation);
+    let span = tracing::info_span!("reconcile", controller = "testplan", namespace = plan.namespace(), object = plan.name_any(), generation = plan.metadata.generation);
     let uid = plan.uid().unwrap_or_default();
     let wake = pass(plan, &ctx).instrument(span).await?;
     ctx.attempts.succeeded(&uid);

@@ -98,7 +98,7 @@ fn span_of(run: &TestRun) -> tracing::Span {
         "reconcile",
         controller = "testrun",
         namespace = run.namespace(),
-        name = run.name_any(),
+        object = run.name_any(),
         generation = run.metadata.generation,
         phase = phase.as_str(),
     )

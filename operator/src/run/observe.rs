@@ -10,7 +10,7 @@
 //! | frozen plan          | marked  | once   | once                 | once                            |           |        | once     |
 //! | lease                | x       | x      |                      |                                 | x         | x      |          |
 //! | queue                | x       | x      |                      |                                 |           |        |          |
-//! | job                  |         |        | unless all heard     | unless all heard                |           | x      |          |
+//! | job                  | marked  |        | unless all heard     | unless all heard                |           | x      |          |
 //! | pods                 |         |        | unless all heard     | unless all heard                |           | x      | x        |
 //! | fleet, collection    | in memory, always                                                                                          |
 //!
@@ -73,7 +73,7 @@ fn asks(phase: Phase, deleting: bool, marked: bool, all_heard: bool) -> Asks {
         return if marked { Asks { frozen: true, pods: true, ..nothing } } else { nothing };
     }
     match phase {
-        Phase::Pending => Asks { plan: true, children: marked, frozen: marked, lease: true, queue: true, ..nothing },
+        Phase::Pending => Asks { plan: true, children: marked, frozen: marked, job: marked, lease: true, queue: true, ..nothing },
         Phase::Queued => Asks { frozen: true, lease: true, queue: true, ..nothing },
         Phase::Loading | Phase::WaitingRoom | Phase::Executing | Phase::Collecting | Phase::Stopping => {
             Asks { frozen: true, job: !all_heard, pods: !all_heard, ..nothing }
@@ -403,7 +403,7 @@ mod tests {
     fn each_phase_reads_what_it_needs() {
         // phase, new, marked, marked and all workers heard
         let table = [
-            (Phase::Pending, "plq", "pcflq", "pcflq"),
+            (Phase::Pending, "plq", "pcflqj", "pcflqj"),
             (Phase::Queued, "flq", "flq", "flq"),
             (Phase::Loading, "fjo", "fjo", "f"),
             (Phase::WaitingRoom, "fjo", "fjo", "f"),

@@ -21,6 +21,8 @@ use crate::telemetry::PollOutcome;
 
 /// How long a signed request may be used.
 const SIGNED_FOR: Duration = Duration::from_mins(15);
+/// How long an order that got through may go unnoticed before it is repeated.
+const REPEAT: Duration = Duration::from_millis(500);
 /// How long before its expected end the load is watched closely.
 const CLOSELY: SignedDuration = SignedDuration::from_secs(1);
 
@@ -28,20 +30,21 @@ const CLOSELY: SignedDuration = SignedDuration::from_secs(1);
 pub(super) async fn attend(means: Means, crew: Arc<Crew>, index: u32, nudge: Arc<Notify>) {
     let mut missions = crew.mission.subscribe();
     let mut last: Option<WorkerReport> = None;
-    let mut told: Option<(Order, WorkerState)> = None;
+    let mut told: Option<Told> = None;
     loop {
         let mission = missions.borrow_and_update().clone();
         let Some(address) = crew.state().address(index) else { return };
         let peer = Peer { address, token: crew.token.clone() };
-        if let Some((report, call)) = last.as_ref().and_then(|report| Some((report, call_for(&mission.order, report.state)?))) {
-            told = Some((mission.order.clone(), report.state));
-            tell(&means, &crew, &peer, &mission.order, call, report).await;
+        let needed = last.as_ref().and_then(|report| Some((report, call_for(&mission.order, report.state)?)));
+        if let Some((report, call)) = needed.filter(|(report, _)| told.as_ref().is_none_or(|told| told.is_due(&mission.order, report.state))) {
+            let heard = tell(&means, &crew, &peer, &mission.order, call, report).await;
+            told = Some(Told { order: mission.order.clone(), state: report.state, at: Instant::now(), heard });
         }
         let Heard { report, more } = ask(&means, &crew, &peer, index).await;
         last = report.or(last);
         let state = last.as_ref().map(|report| report.state);
         let news = state.is_some_and(|state| {
-            call_for(&mission.order, state).is_some() && told.as_ref() != Some(&(mission.order.clone(), state))
+            call_for(&mission.order, state).is_some() && !told.as_ref().is_some_and(|told| told.is_about(&mission.order, state))
         });
         if more || news {
             continue;
@@ -52,6 +55,26 @@ pub(super) async fn attend(means: Means, crew: Arc<Crew>, index: u32, nudge: Arc
             () = nudge.notified() => {}
             changed = missions.changed() => if changed.is_err() { return },
         }
+    }
+}
+
+/// What a worker was told last.
+struct Told {
+    order: Order,
+    state: WorkerState,
+    at: Instant,
+    heard: bool,
+}
+
+impl Told {
+    fn is_about(&self, order: &Order, state: WorkerState) -> bool {
+        self.order == *order && self.state == state
+    }
+
+    /// Whether it has to be told (again): it is something else now, it did not get through, or the worker's report has not
+    /// shown it for a while.
+    fn is_due(&self, order: &Order, state: WorkerState) -> bool {
+        !self.is_about(order, state) || !self.heard || self.at.elapsed() >= REPEAT
     }
 }
 
@@ -92,8 +115,9 @@ async fn ask(means: &Means, crew: &Crew, peer: &Peer, index: u32) -> Heard {
     heard
 }
 
-/// Tells a worker what the order means for it. A failure is only noted: the order is repeated until the worker's own word shows that it was heard.
-async fn tell(means: &Means, crew: &Crew, peer: &Peer, order: &Order, call: Call, report: &WorkerReport) {
+/// Tells a worker what the order means for it. A failure is only noted: the order is repeated until the worker's own word
+/// shows that it was heard. Returns whether it got through.
+async fn tell(means: &Means, crew: &Crew, peer: &Peer, order: &Order, call: Call, report: &WorkerReport) -> bool {
     let index = report.index;
     let outcome = match call {
         Call::Start { at } => {
@@ -106,16 +130,17 @@ async fn tell(means: &Means, crew: &Crew, peer: &Peer, order: &Order, call: Call
             means.client.stop(peer, &StopOrder { reason }).await
         }
         Call::Upload => {
-            let Order::Upload { run_id } = order else { return };
-            let Some(objects) = sign(means, crew, run_id, report).await else { return };
+            let Order::Upload { run_id } = order else { return false };
+            let Some(objects) = sign(means, crew, run_id, report).await else { return false };
             means.client.upload(peer, &UploadOrder { objects }).await
         }
     };
     means.metrics.told(call);
-    match outcome {
+    match &outcome {
         Ok(()) => tracing::info!(run_uid = crew.run.uid, index, call = ?call, "told a worker"),
         Err(error) => tracing::warn!(run_uid = crew.run.uid, index, call = ?call, %error, "failed to tell a worker"),
     }
+    outcome.is_ok()
 }
 
 /// One signed request for each file that a worker has written. Nothing, where the vault cannot sign now.

@@ -6,6 +6,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 // Simulated time is seconds as floating point; simulated lives are large futures.
 #![allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss, clippy::large_futures)]
+// Expected texts are written by `UPDATE_EXPECT=1`.
+#![allow(clippy::needless_raw_string_hashes)]
 
 mod admin;
 mod election;
