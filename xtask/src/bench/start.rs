@@ -135,12 +135,16 @@ fn summary(runs: &[Finished], floors: &[f64], results: &mut Map<String, Value>) 
     }).collect();
     report::table(&["where the time to the first query goes", "median ms"], &steps.iter().map(|(name, seconds)| vec![(*name).to_owned(), format!("{:.0}", seconds * 1000.0)]).collect::<Vec<_>>());
 
+    let mounts = runs.iter().filter(|run| run.failed_mounts > 0).count();
+    if mounts > 0 {
+        say::note(format!("in {mounts} of {} runs the kubelet could not mount a volume at first and tried again later", runs.len()));
+    }
     let ratio = |percent| of(&first, percent) / of(floors, percent);
     results.insert("applyToFirstQuery".into(), spread(&first));
     results.insert("floor".into(), spread(floors));
     results.insert("toFloor".into(), json!({"p50": rounded(ratio(50), 3), "p95": rounded(ratio(95), 3)}));
     results.insert("endToTerminal".into(), spread(&terminal));
-    results.insert("stepsMedianSeconds".into(), steps.iter().map(|(name, seconds)| ((*name).to_owned(), json!(rounded(*seconds, 4)))).collect::<Map<_, _>>().into());
+    results.insert("stepsMedianSeconds".into(), steps.iter().map(|(name, seconds)| json!({"step": name, "seconds": rounded(*seconds, 4)})).collect());
     results.insert("runs".into(), runs.iter().map(Finished::to_json).collect::<Result<Vec<_>>>()?.into());
     Ok(vec![
         Target { what: "apply -> first query, p95, s".into(), measured: of(&first, 95), at_most: 1.5 },

@@ -6,7 +6,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::api::{self, Api, Created, LABEL, RUNS};
 use crate::bench::clock::{self, Micros};
@@ -30,6 +30,8 @@ pub struct Finished {
     pub skew: Option<i64>,
     /// The same by the stamps of the workers' own logs, which all come from one clock here: a check from outside
     pub skew_by_logs: Option<i64>,
+    /// How many volumes the kubelet could not mount at first; it tries again after half a second and more
+    pub failed_mounts: usize,
 }
 
 impl Finished {
@@ -56,10 +58,11 @@ impl Finished {
 
     /// As it stands in the results.
     pub fn to_json(&self) -> Result<Value> {
-        let steps: Map<String, Value> = self.durations().into_iter().map(|(name, seconds)| (name.to_owned(), json!(rounded(seconds, 4)))).collect();
+        let steps: Vec<Value> = self.durations().into_iter().map(|(name, seconds)| json!({"step": name, "seconds": rounded(seconds, 4)})).collect();
         Ok(json!({
             "applyToFirstQuery": rounded(self.to_first_query()?, 4), "endToTerminal": rounded(self.to_terminal()?, 4),
-            "startSkewMicros": self.skew, "startSkewByLogsMicros": self.skew_by_logs, "steps": steps
+            "startSkewMicros": self.skew, "startSkewByLogsMicros": self.skew_by_logs,
+            "failedMounts": self.failed_mounts, "steps": steps
         }))
     }
 }
@@ -87,12 +90,13 @@ pub fn await_end(api: &Api, name: &str, created: Created, seconds: u64) -> Resul
     };
     let selector = format!("crucible.dev/run-uid={}", created.uid);
     let said = stamps(&api.logs(&selector)?);
+    let pods = events(api, &selector)?;
     let mut steps = vec![("kubectl: start, connection, POST", created.answered)];
     let transition = |phase: &str| status["transitions"].as_array()?.iter().find(|move_| move_["phase"] == phase)?["at"].as_str().and_then(clock::parse);
     let latest = |what: fn(&Stamps) -> Option<Micros>| said.values().filter_map(what).max();
     let known = [
         ("operator: seen, admitted, plan frozen, lease taken", transition("WaitingRoom")),
-        ("Job controller and scheduler: pods bound", bound(api, &selector)?),
+        ("Job controller and scheduler: pods bound", pods.bound),
         ("kubelet: sandbox, network, volumes, container; worker begun", latest(|stamps| stamps.begun)),
         ("worker: k6 up, database checked, connections open", latest(|stamps| stamps.ready)),
         ("operator: all heard, instant agreed", transition("Executing")),
@@ -103,7 +107,7 @@ pub fn await_end(api: &Api, name: &str, created: Created, seconds: u64) -> Resul
     let running: Vec<Micros> = said.values().filter_map(|stamps| stamps.running).collect();
     let skew_by_logs = running.iter().max().zip(running.iter().min()).map(|(last, first)| last - first);
     let skew = status["workers"]["startSkewMicros"].as_i64();
-    Ok(Finished { created, status, steps, skew, skew_by_logs })
+    Ok(Finished { created, status, steps, skew, skew_by_logs, failed_mounts: pods.failed_mounts })
 }
 
 /// Removes a run and waits until its pods are gone, so that the next one finds a quiet machine.
@@ -113,15 +117,22 @@ pub fn remove(api: &Api, name: &str, uid: &str) -> Result<()> {
     Ok(())
 }
 
-/// When the last pod was bound to a node: the scheduler's events carry microseconds, unlike the pods' conditions.
-fn bound(api: &Api, selector: &str) -> Result<Option<Micros>> {
+/// What Kubernetes says of a run's pods.
+struct Events {
+    /// When the last pod was bound to a node: the scheduler's events carry microseconds, unlike the pods' conditions
+    bound: Option<Micros>,
+    failed_mounts: usize,
+}
+
+fn events(api: &Api, selector: &str) -> Result<Events> {
     let pods = api.pods(selector)?;
     let names: Vec<&str> = pods.iter().filter_map(|pod| pod["metadata"]["name"].as_str()).collect();
-    let events = api.read(&format!("/apis/events.k8s.io/v1/namespaces/{TESTS_NAMESPACE}/events"))?;
-    let of_ours = events["items"].as_array().into_iter().flatten().filter(|event| {
-        event["reason"] == "Scheduled" && event["regarding"]["name"].as_str().is_some_and(|name| names.contains(&name))
-    });
-    Ok(of_ours.filter_map(|event| event["eventTime"].as_str().and_then(clock::parse)).max())
+    let all = api.read(&format!("/apis/events.k8s.io/v1/namespaces/{TESTS_NAMESPACE}/events"))?;
+    let is_ours = |event: &&Value| event["regarding"]["name"].as_str().is_some_and(|name| names.contains(&name));
+    let ours: Vec<&Value> = all["items"].as_array().into_iter().flatten().filter(is_ours).collect();
+    let of_ours = |reason: &'static str| ours.iter().filter(move |event| event["reason"] == reason);
+    let bound = of_ours("Scheduled").filter_map(|event| event["eventTime"].as_str().and_then(clock::parse)).max();
+    Ok(Events { bound, failed_mounts: of_ours("FailedMount").count() })
 }
 
 #[derive(Debug, Default, PartialEq)]
