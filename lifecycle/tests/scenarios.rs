@@ -3,6 +3,8 @@
 //! A script in `tests/scenarios` is a story, a line `---` and the timeline that must come of it. The words are explained
 //! in `world/script.rs`. With `UPDATE_EXPECT=1` the timelines are written anew; read the difference before you keep it.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, reason = "a test that cannot go on says so by ending, and the scripts are files")]
+
 mod world;
 
 use std::{fs, path::Path};

@@ -25,7 +25,7 @@ use crate::{
 pub const GRACE: Duration = Duration::from_secs(10);
 
 /// How long admission may take in all, unreadable stores included.
-pub const ADMISSION: Duration = Duration::from_secs(300);
+pub const ADMISSION: Duration = Duration::from_mins(5);
 
 /// How soon a missing thing is looked for again.
 const AGAIN: Duration = Duration::from_secs(1);

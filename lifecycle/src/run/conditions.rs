@@ -76,9 +76,8 @@ fn judge(of: ConditionType, status: &TestRunStatus) -> (Truth, Reason, String) {
         },
         ConditionType::WorkersReady => match (phase, &status.start_at) {
             (Phase::Pending | Phase::Queued | Phase::Loading, _) => quiet(Truth::Unknown, Reason::AsExpected),
-            (Phase::WaitingRoom, _) => (Truth::False, reason, message),
-            (_, Some(_)) => quiet(Truth::True, Reason::WorkersReady),
-            (_, None) => (Truth::False, reason, message),
+            (Phase::Executing | Phase::Collecting | Phase::Stopping | Phase::Completed | Phase::Failed, Some(_)) => quiet(Truth::True, Reason::WorkersReady),
+            (_, _) => (Truth::False, reason, message),
         },
         ConditionType::Executing => match (phase, &status.start_at) {
             (Phase::Executing, _) => quiet(Truth::True, Reason::LoadStarted),

@@ -14,7 +14,7 @@ use crate::{build::labels, notice::Severity, seen::Seen};
 /// How soon to look again while pods of a deleted run are ending.
 const AGAIN: Duration = Duration::from_secs(1);
 /// How long pods of a deleted run may take to end before the run lets go of them: a dead node never answers.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A finished run gives back what it may still hold, and is deleted when its time has passed.
 pub fn rest(observed: &Observed, draft: &mut Draft) -> Step {
@@ -29,7 +29,7 @@ pub fn rest(observed: &Observed, draft: &mut Draft) -> Step {
             draft.wake_after(AGAIN);
         }
     }
-    let keep = observed.run.spec.ttl_after_finished.as_ref().map(|ttl| ttl.span());
+    let keep = observed.run.spec.ttl_after_finished.as_ref().map(crucible_crds::Duration::span);
     if let (Some(keep), Some(ended)) = (keep, draft.status.completed_at.as_ref().map(|at| at.0)) {
         let age = draft.since(ended);
         if age >= keep {

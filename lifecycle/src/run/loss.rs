@@ -11,7 +11,7 @@ use super::{
 use crate::contract::{Failure, FrozenPlan, WorkerState};
 
 /// How long a worker may be silent before it counts as lost although its pod seems to run: its node is gone.
-pub const HEARTBEAT: Duration = Duration::from_secs(60);
+pub const HEARTBEAT: Duration = Duration::from_mins(1);
 
 /// How long after a Job's creation a missing pod means that it vanished rather than that it has not come.
 const BIRTH: Duration = Duration::from_secs(20);

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// How long a pull may fail before it is believed: registries have bad moments.
-const PULL_GRACE: Duration = Duration::from_secs(60);
+const PULL_GRACE: Duration = Duration::from_mins(1);
 /// How long a container may be refused before that is believed: a Secret may come a moment later.
 const CONFIG_GRACE: Duration = Duration::from_secs(25);
 /// How long a Job may be without pods while the cluster refuses them.

@@ -87,7 +87,7 @@ fn happen(world: &mut World, event: &str) {
         ["plan", "asks", "for", query] => {
             world.plan_mut().spec.workload.mix = vec![crucible_crds::test_plan::MixEntry { query: (*query).into(), weight: 1 }];
         }
-        ["plan", "is", "missing"] | ["plan", "is", "deleted"] => world.plan = Seen::Absent,
+        ["plan", "is", "missing" | "deleted"] => world.plan = Seen::Absent,
         ["plan", "comes"] => world.plan = World::new().plan,
         ["frozen", "plan", "is", "deleted"] => world.frozen = Seen::Absent,
         ["workload", "is", "unreadable"] => world.workload = Some(Seen::Unreadable("the bucket does not answer".to_owned())),
