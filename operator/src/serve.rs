@@ -1,6 +1,6 @@
 //! The operator's process from start to end: connect, take part in the election, work while leading, stop in order.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use crucible_store::vault::S3Vault;
@@ -22,12 +22,15 @@ use crate::{
     workers::HttpWorkers,
 };
 
+/// How long open connections may take to close.
+const CLOSING: Duration = Duration::from_secs(3);
+
 /// Serves until the process is told to stop or leadership is lost. The load of live runs goes on without it.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
     let Config { settings, s3, pod_name, watch_namespace, admin_address, check_in_address, log: _ } = config;
     let metrics = Arc::new(Metrics::default());
     let mut cluster = kube::Config::infer().await.context("failed to find the cluster's configuration")?;
-    cluster.connect_timeout = Some(std::time::Duration::from_secs(3));
+    cluster.connect_timeout = Some(Duration::from_secs(3));
     let client = ClientBuilder::try_from(cluster).context("failed to set up the cluster's client")?.with_layer(&metrics.request_counter()).build();
     let abilities = Abilities {
         client: client.clone(),
@@ -54,17 +57,19 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     };
     let controllers = control(Arc::clone(&ctx), woken, led.clone(), stop.clone());
     tokio::pin!(controllers);
-    tokio::select! {
-        () = &mut controllers => {}
-        () = lost(led) => {
-            // Whoever leads now goes on; a pass in hand is made safe by its preconditions.
-            tracing::error!("ends, because another replica leads");
-        }
-    }
+    // Where the lease is lost, whoever leads now goes on; a pass in hand is made safe by its preconditions.
+    let in_order = tokio::select! {
+        () = &mut controllers => true,
+        () = lost(led) => false,
+    };
     stop.cancel();
     resign.cancel();
     election.await.context("the election broke off")?;
-    served.await.context("the ports broke off")?.context("failed to serve")?;
+    // Connections that are kept open do not hold the end up.
+    if let Ok(ended) = tokio::time::timeout(CLOSING, served).await {
+        ended.context("the ports broke off")?.context("failed to serve")?;
+    }
+    anyhow::ensure!(in_order, "another replica leads");
     Ok(())
 }
 

@@ -3,7 +3,8 @@
 //! The order is: ensure, notices, status, remove, order, collect. What has to exist is made before the status says so, so that
 //! the status never promises too much. Notices come before the status because the status is what makes a decision not be
 //! taken again: told afterwards, they would be lost with an operator that dies in between. Their names follow from their
-//! content, so telling them twice tells them once. The evidence is written before what produced it is removed. Orders and
+//! content, so telling them twice tells them once; and the run is looked at once more before, so that nobody is told what
+//! was decided from an old copy of it. The evidence is written before what produced it is removed. Orders and
 //! collection live in memory and come last: they are given again by every pass for as long as they hold.
 
 use std::{collections::BTreeMap, fmt::Debug, time::Duration};
@@ -110,6 +111,9 @@ pub async fn apply(ctx: &Context, run: &TestRun, decision: Decision) -> Result<W
     for child in ensure {
         confirmed = hand.ensure(child, &mut current, confirmed).await?;
     }
+    if !notices.is_empty() && !confirmed {
+        hand.confirm(&current).await?;
+    }
     for notice in &notices {
         notices::tell(ctx, &current, notice).await;
     }
@@ -135,8 +139,8 @@ struct Hand<'a> {
 }
 
 impl Hand<'_> {
-    /// Makes sure that the run is still what was decided about, before anything is made for it: what a run that has ended
-    /// meanwhile no longer needs must not be made again from an old copy of it.
+    /// Makes sure that the run is still what was decided about, before anything is made or told for it: what a run that has
+    /// ended meanwhile no longer needs must not be made again from an old copy of it.
     async fn confirm(&self, run: &TestRun) -> Result<(), Error> {
         let runs: Api<TestRun> = self.api();
         let object = self.run_name();

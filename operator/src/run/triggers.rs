@@ -5,7 +5,7 @@
 use std::{collections::HashMap, future::ready, sync::Arc};
 
 use crucible_crds::{Phase, TestPlan, TestRun};
-use crucible_lifecycle::build::labels;
+use crucible_lifecycle::build::{labels, names};
 use futures::{Stream, StreamExt, stream};
 use k8s_openapi::api::{batch::v1::Job, coordination::v1::Lease, core::v1::Pod};
 use kube::{
@@ -104,8 +104,8 @@ fn returned_leases(ctx: &Context, runs: Store<Guarded>) -> impl Stream<Item = Ob
             Change::Deleted(lease) => Some(lease.name_any()),
         };
         let waiting = |run: &TestRun| {
-            let sut = run.labels().get(labels::SUT).map(|hash| format!("sut-{hash}"));
-            name.is_some() && sut == name && !has_ended(run)
+            let awaited = run.status.as_ref().and_then(|status| status.sut.as_ref()).map(|sut| names::sut_lease(sut));
+            name.is_some() && awaited == name && !has_ended(run)
         };
         stream::iter(those(&runs, waiting))
     })

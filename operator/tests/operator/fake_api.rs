@@ -73,11 +73,13 @@ pub struct FakeApi {
     pub store: Arc<Mutex<Store>>,
     /// Every request as `METHOD path`, in order.
     pub log: Arc<Mutex<Vec<String>>>,
+    /// Whether it answers nothing but that it cannot answer.
+    pub down: Arc<AtomicBool>,
 }
 
 impl FakeApi {
     pub fn new(store: Store) -> Self {
-        Self { store: Arc::new(Mutex::new(store)), log: Arc::default() }
+        Self { store: Arc::new(Mutex::new(store)), log: Arc::default(), down: Arc::default() }
     }
 
     /// A client over a line.
@@ -93,6 +95,10 @@ impl FakeApi {
             tokio::time::sleep(std::time::Duration::from_millis(2)).await;
             if line.is_dead() {
                 return std::future::pending().await;
+            }
+            if self.down.load(Ordering::SeqCst) {
+                let answer = status(503, "ServiceUnavailable", "told to be down").to_string();
+                return Ok(Response::builder().status(503).body(Full::from(answer)).unwrap());
             }
             let request = Request::parse(&head, &body);
             self.log.lock().unwrap().push(request.to_string());

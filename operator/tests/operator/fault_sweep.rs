@@ -9,7 +9,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 use crucible_crds::Phase;
 
 use crate::world::{
-    World, describe_end, operate,
+    World, describe_end, operate, operate_behind,
     scenario::{Act, PLAN_WITHOUT_QUERY, RUN_A, RUN_B, SECRET, Scenario, When},
     worker::Habits,
 };
@@ -131,6 +131,28 @@ fn two_operators_at_once_bring_a_run_to_the_same_end() {
         describe_end(&world)
     });
     assert_eq!(together, alone.end);
+}
+
+#[test]
+fn an_operator_whose_watch_lags_behind_does_no_harm_beside_one_that_sees() {
+    let scenario = Scenario::with(&[(When::Loading { run: "run-a", seconds: 2.0 }, Act::Kill("run-a", 1)), (When::At(12.0), Act::Create(RUN_B))]);
+    let alone = live(&scenario, None, false);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let together = runtime.block_on(async {
+        let world = World::of(&scenario);
+        let turning = world.turn();
+        let lines = [world.line(None, false), world.line(None, false)];
+        tokio::join!(operate(&world, &lines[0]), operate_behind(&world, &lines[1], Duration::from_secs(2)));
+        turning.abort();
+        describe_end(&world)
+    });
+    assert_eq!(together, alone.end);
+}
+
+#[test]
+fn an_api_server_that_is_away_for_a_while_holds_a_run_up_but_not_back() {
+    let scenario = Scenario::with(&[(When::Loading { run: "run-a", seconds: 2.0 }, Act::ApiDown(true)), (When::At(25.0), Act::ApiDown(false))]);
+    assert!(live(&scenario, None, false).end.contains("Completed(VerdictPassed)"));
 }
 
 #[test]

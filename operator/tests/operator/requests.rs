@@ -36,6 +36,7 @@ fn a_happy_run_asks_for_exactly_this() {
         POST jobs/run-a-f5b6210a-workers
         POST events PlanFrozen
         PATCH testruns/run-a/status
+        GET testruns/run-a
         POST events LoadStarted
         PATCH testruns/run-a/status
         TELL worker 0 to start
@@ -44,10 +45,12 @@ fn a_happy_run_asks_for_exactly_this() {
         PATCH testruns/run-a/status
         PATCH testruns/run-a/status
         PATCH testruns/run-a/status
+        GET testruns/run-a
         POST events LoadEnded
         PATCH testruns/run-a/status
         TELL worker 0 to upload
         TELL worker 1 to upload
+        GET testruns/run-a
         POST events VerdictPassed
         PATCH testruns/run-a/status
         GET leases/sut-8ba21b27b64d677f

@@ -2,7 +2,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, atomic::AtomicUsize},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -22,7 +25,7 @@ pub mod scenario;
 pub mod worker;
 
 pub use end::describe_end;
-pub use operator::{context, operate};
+pub use operator::{context, operate, operate_behind};
 use scenario::{Act, Scenario, When};
 use worker::{Habits, SimWorker};
 
@@ -79,7 +82,7 @@ impl World {
     /// The world of a scenario, before anything has happened.
     pub fn of(scenario: &Scenario) -> Self {
         let clock = SimClock(Instant::now());
-        let store = Store::new(Box::new(move || clock.now()), Box::new(invariants::check));
+        let store = Store::new(Box::new(move || clock.now()), Box::new(invariants::checks()));
         let world = Self {
             api: FakeApi::new(store),
             vault: Arc::default(),
@@ -170,6 +173,7 @@ impl World {
                 }
             }
             Act::VaultDown(down) => self.vault.set_down(*down),
+            Act::ApiDown(down) => self.api.down.store(*down, Ordering::SeqCst),
         }
     }
 

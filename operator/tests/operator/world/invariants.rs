@@ -1,18 +1,29 @@
 //! What must hold at every step, whatever happens.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Mutex,
+};
 
 use crucible_crds::{Phase, TestRun};
 use serde_json::Value;
 
 use super::worker::SimWorker;
-use crate::fake_api::Key;
+use crate::fake_api::{Key, labels};
 
-/// Checks a change of one object.
-pub fn check(key: &Key, before: Option<&Value>, after: &Value) {
-    if key.resource == "testruns" {
-        let read = |value: &Value| serde_json::from_value::<TestRun>(value.clone()).unwrap();
-        run_moves_forward(before.map(read).as_ref(), &read(after));
+/// What every change of an object is checked against.
+pub fn checks() -> impl Fn(&Key, Option<&Value>, &Value) + Send {
+    let had_workers = Mutex::new(BTreeSet::new());
+    move |key, before, after| match key.resource.as_str() {
+        "testruns" => {
+            let read = |value: &Value| serde_json::from_value::<TestRun>(value.clone()).unwrap();
+            run_moves_forward(before.map(read).as_ref(), &read(after));
+        }
+        "jobs" if before.is_none() => {
+            let run = labels(after).remove("crucible.dev/run-uid").expect("workers belong to a run");
+            assert!(had_workers.lock().unwrap().insert(run), "the workers of a run are made once");
+        }
+        _ => {}
     }
 }
 

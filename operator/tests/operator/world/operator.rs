@@ -1,7 +1,7 @@
 //! An operator in this world: real context, pollers, collector and passes; only the watches are played.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -46,6 +46,12 @@ pub fn context(world: &World, line: &Arc<Line>) -> (Context, tokio::sync::mpsc::
 
 /// Operates until the world has settled, or for ever if the operator dies before.
 pub async fn operate(world: &World, line: &Arc<Line>) {
+    operate_behind(world, line, Duration::ZERO).await;
+}
+
+/// The same, with a watch that lags behind: every run is seen as it was some time ago.
+pub async fn operate_behind(world: &World, line: &Arc<Line>, lag: Duration) {
+    let mut past = VecDeque::new();
     let (ctx, mut woken) = context(world, line);
     let mut due: BTreeMap<String, Instant> = world.runs().iter().map(|run| (uid_of(run), Instant::now())).collect();
     world.api.store.lock().unwrap().take_changes();
@@ -64,7 +70,11 @@ pub async fn operate(world: &World, line: &Arc<Line>) {
             due.insert(key.uid, Instant::now());
         }
         check_in(world, &ctx, &mut checked_in);
-        for run in world.runs() {
+        past.push_back((Instant::now(), world.runs()));
+        while past.get(1).is_some_and(|(at, _): &(Instant, Vec<TestRun>)| at.elapsed() >= lag) {
+            past.pop_front();
+        }
+        for run in past.front().map(|(_, runs)| runs.clone()).unwrap_or_default() {
             let uid = uid_of(&run);
             if due.get(&uid).is_some_and(|at| *at <= Instant::now()) {
                 due.remove(&uid);

@@ -28,6 +28,8 @@ pub enum Act {
     Kill(&'static str, u32),
     /// Object storage goes away, or comes back.
     VaultDown(bool),
+    /// The API server goes away, or comes back.
+    ApiDown(bool),
 }
 
 /// One story.
