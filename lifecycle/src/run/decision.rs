@@ -12,7 +12,8 @@ use k8s_openapi::api::{
 
 use crate::{contract::FrozenPlan, notice::Notice, results::Facts, wake::Wake};
 
-/// What is to be done, in this order: ensure, then status, then remove, then orders, collection and notices.
+/// What is to be done, in this order: ensure, then notices, status, remove, order and collection. Notices come before the
+/// status, because the status is what keeps a decision from being taken again: told afterwards they could be lost.
 #[derive(Clone, Debug)]
 pub struct Decision {
     /// What has to exist, in the order of making. The first that cannot be made ends the pass: what follows it may depend on it.

@@ -86,7 +86,7 @@ pub struct LeaseView {
 pub enum HolderState {
     /// The run exists and has not ended.
     Live,
-    /// The run has ended, or no run with that uid exists any more.
+    /// No run with that uid exists any more, or it ended so long ago that none of its pods can still be loading.
     Gone,
     /// It could not be found out.
     Unknown,

@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{build::lease, notice::Severity, seen::Seen};
 
-/// How soon a waiting run looks again. The holder's end does not reach the waiting run as a change of its own.
-const AGAIN: Duration = Duration::from_secs(1);
+/// How soon a waiting run looks again. A lease that is given back is seen at once; this is for what is not seen.
+const AGAIN: Duration = Duration::from_secs(5);
 
 /// Takes the right to load the system under test when it is the run's turn.
 pub fn wait(observed: &Observed, draft: &mut Draft) -> Step {
