@@ -1,4 +1,4 @@
-//! The operator's pod as something that dies.
+//! Pods as things that die: the operator's, and those of workers.
 
 use std::{fs, time::Duration};
 
@@ -18,14 +18,20 @@ pub async fn kill(client: &Client) -> Result<()> {
     let all = pods.list(&ListParams::default().labels("app.kubernetes.io/component=operator")).await.context("failed to list the operator's pods")?;
     for pod in all {
         let name = pod.metadata.name.clone().unwrap_or_default();
-        if let Some(id) = container_id(&pod) {
-            let pid = process_of(&id).with_context(|| format!("no process of this machine belongs to pod {name}"))?;
-            let killed = Command::new("kill").args(["-KILL", &pid.to_string()]).status().await.context("failed to start kill")?;
-            if !killed.success() {
-                bail!("failed to kill the operator's process {pid}");
-            }
-        }
+        kill_container(&pod).await?;
         kubectl(&["--namespace", OPERATOR_NAMESPACE, "delete", "pod", &name, "--grace-period=0", "--force", "--wait=false"]).await?;
+    }
+    Ok(())
+}
+
+/// Kills the first process of a pod's running container with SIGKILL. Nothing happens where none runs.
+pub async fn kill_container(pod: &Pod) -> Result<()> {
+    let Some(id) = container_id(pod) else { return Ok(()) };
+    let name = pod.metadata.name.clone().unwrap_or_default();
+    let pid = process_of(&id).with_context(|| format!("no process of this machine belongs to pod {name}"))?;
+    let killed = Command::new("kill").args(["-KILL", &pid.to_string()]).status().await.context("failed to start kill")?;
+    if !killed.success() {
+        bail!("failed to kill process {pid} of pod {name}");
     }
     Ok(())
 }

@@ -1,7 +1,9 @@
 //! The table of accepted and refused documents, asked of the real API server.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
-use crucible_e2e::{Story, kubectl::kubectl, tell};
+use crucible_e2e::{Story, kubectl::kubectl, run::eventually, tell};
 use http::Request;
 use serde_json::Value;
 
@@ -46,7 +48,15 @@ async fn answer(story: &Story, base: &Value, case: &Case, number: usize) -> Resu
     place(&mut after, story, Some(&name));
     let created = send(story, "POST", &format!("{collection}?fieldValidation=Strict"), &before).await?;
     created.map_err(|refusal| anyhow::anyhow!("the document before is refused: {refusal}"))?;
-    let refusal = send(story, "PUT", &format!("{collection}/{name}?dryRun=All&fieldValidation=Strict"), &after).await?.err();
+    let refusal = eventually("nobody writes between a read and the update of what was read", Duration::from_secs(10), || async {
+        let now = send(story, "GET", &format!("{collection}/{name}"), &Value::Null).await?.map_err(anyhow::Error::msg)?;
+        let mut after = after.clone();
+        after["metadata"]["resourceVersion"] = now["metadata"]["resourceVersion"].clone();
+        let refusal = send(story, "PUT", &format!("{collection}/{name}?dryRun=All&fieldValidation=Strict"), &after).await?.err();
+        // The operator looks at the document, too, and may have written its status.
+        Ok(Some(refusal).filter(|refusal| !refusal.as_ref().is_some_and(|text| text.contains("the object has been modified"))))
+    })
+    .await?;
     kubectl(&["--namespace", &story.namespace, "delete", &kind, &name, "--wait=false"]).await?;
     Ok(refusal)
 }
@@ -60,7 +70,8 @@ fn place(document: &mut Value, story: &Story, name: Option<&str>) {
 }
 
 async fn send(story: &Story, method: &str, path: &str, document: &Value) -> Result<Result<Value, String>> {
-    let request = Request::builder().method(method).uri(path).header("content-type", "application/json").body(serde_json::to_vec(document)?)?;
+    let body = if document.is_null() { Vec::new() } else { serde_json::to_vec(document)? };
+    let request = Request::builder().method(method).uri(path).header("content-type", "application/json").body(body)?;
     match story.client.request::<Value>(request).await {
         Ok(stored) => Ok(Ok(stored)),
         Err(kube::Error::Api(status)) if status.code < 500 => Ok(Err(status.message)),

@@ -57,24 +57,42 @@ async fn a_run_deleted_under_load_is_gone_with_everything_of_it() -> Result<()> 
     .await
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_run_that_loses_a_worker_under_load_fails_and_says_so() -> Result<()> {
-    tell("worker-lost", |story: Story| async move {
+/// Takes one of two workers away under load.
+async fn loses_a_worker(name: &'static str, killed: bool, reason: &'static str) -> Result<()> {
+    tell(name, move |story: Story| async move {
         story.plan("long", &[("steady", 60, 8, true)]).await?;
         let run = story.run("nightly", "long").await?;
         run.reaches(Phase::Executing, SOON).await?;
         let uid = run.uid().await?;
         sleep(Duration::from_secs(2)).await;
         let pods = run.pods(&uid).await?;
-        let victim = pods.first().and_then(|pod| pod.metadata.name.clone()).context("the run has no pods")?;
-        kubectl(&["--namespace", &story.namespace, "delete", "pod", &victim, "--grace-period=0", "--force"]).await?;
+        let victim = pods.first().context("the run has no pods")?;
+        if killed {
+            operator::kill_container(victim).await?;
+        } else {
+            let pod = victim.metadata.name.as_deref().unwrap_or_default();
+            kubectl(&["--namespace", &story.namespace, "delete", "pod", pod, "--wait=false"]).await?;
+        }
         let status = run.ends(Phase::Failed, Duration::from_secs(30)).await?;
-        ensure!(status.reason.as_deref() == Some("WorkerLost"), "the run ended {}", run.in_words().await);
+        ensure!(status.reason.as_deref() == Some(reason), "the run ended {}", run.in_words().await);
         let outcome = status.verdict.map(|verdict| verdict.outcome);
-        ensure!(matches!(outcome, Some(Outcome::Invalid | Outcome::HarnessError)), "the verdict is {outcome:?}");
-        run.leaves_nothing(&uid, Duration::from_secs(60)).await
+        ensure!(outcome == Some(Outcome::Invalid), "the verdict is {outcome:?}");
+        run.leaves_nothing(&uid, Duration::from_secs(60)).await?;
+        ensure!(silent().await?, "the other worker goes on");
+        Ok(())
     })
     .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_whose_worker_is_killed_under_load_fails_and_says_so() -> Result<()> {
+    loses_a_worker("worker-killed", true, "WorkerLost").await
+}
+
+/// The pod is told to end, so that its worker can say what became of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_whose_worker_pod_is_deleted_under_load_fails_and_says_so() -> Result<()> {
+    loses_a_worker("worker-deleted", false, "WorkerEvicted").await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -85,3 +85,19 @@ async fn a_stop_that_the_operator_does_not_live_to_carry_out_is_carried_out_by_t
     })
     .await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_killed_while_a_run_is_queued_keeps_the_order() -> Result<()> {
+    tell("killed-queued", |story: Story| async move {
+        story.plan("checkout", &[("steady", 5, 8, true)]).await?;
+        let first = story.run("first", "checkout").await?;
+        first.reaches(Phase::Executing, SOON).await?;
+        let second = story.run("second", "checkout").await?;
+        second.until("it is queued", Duration::from_secs(20), |status| status.queue.is_some()).await?;
+        operator::kill(&story.client).await?;
+        first.completes(Outcome::Passed, Duration::from_secs(90)).await?;
+        second.completes(Outcome::Passed, Duration::from_secs(90)).await?;
+        Ok(())
+    })
+    .await
+}
