@@ -40,7 +40,7 @@ pub async fn kill_container(pod: &Pod) -> Result<()> {
 pub async fn scale(client: &Client, replicas: usize) -> Result<()> {
     kubectl(&["--namespace", OPERATOR_NAMESPACE, "scale", DEPLOYMENT, &format!("--replicas={replicas}")]).await?;
     let pods: Api<Pod> = Api::namespaced(client.clone(), OPERATOR_NAMESPACE);
-    eventually("the operator's pods are as many as were asked for", Duration::from_secs(60), || async {
+    eventually("the operator's pods are as many as were asked for", Duration::from_mins(1), || async {
         let all = pods.list(&ListParams::default().labels("app.kubernetes.io/component=operator")).await?;
         Ok((all.items.len() == replicas).then_some(()))
     })

@@ -26,10 +26,11 @@ pub const PORTS: [(&str, &str, &str, u16); 3] =
 const RELEASE: &str = "crucible";
 const PATIENCE: &str = "180s";
 
-/// Installs the chart with its development dependencies, or brings an installed one up to date, and waits until all is ready.
+/// Installs the chart with its development dependencies, or brings an installed one up to date, and waits until all is ready. The Rust
+/// programs have been compiled before.
 pub fn install(cluster: &Cluster) -> Result<()> {
     let start = Instant::now();
-    let built = images::build_and_load(&Image::DEVELOPMENT, &Programs::Dev)?;
+    let built = images::build_and_load(&Image::DEVELOPMENT, &Programs::In(paths::target().join("debug")))?;
     let digests: String = built.iter().map(images::Built::digest).collect();
     // A pod is made anew when the content behind its image's name has changed.
     let digest = images::hash_text(&digests)?;

@@ -13,7 +13,6 @@ use anyhow::{Result, bail};
 
 use self::tally::Tally;
 use crate::cluster::{self, Cluster};
-use crate::images::{self, Programs};
 use crate::{chart, paths, say};
 
 /// The words after `cargo xtask test`.
@@ -79,7 +78,7 @@ fn ring<T>(total: &mut Tally, name: &str, run: impl FnOnce() -> Result<(T, Tally
 /// Compiles every program and test of the workspace while the cluster's own programs are built and started.
 fn prepare(options: &cluster::Options) -> Result<(Cluster, Tally)> {
     let cluster = thread::scope(|threads| {
-        let compiling = threads.spawn(|| rings::compile().and_then(|()| images::compile(&Programs::Dev)));
+        let compiling = threads.spawn(rings::compile);
         let cluster = cluster::up(options)?;
         match compiling.join() {
             Ok(compiled) => compiled.map(|()| cluster),

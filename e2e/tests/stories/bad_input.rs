@@ -40,7 +40,7 @@ async fn bad_plans_fail_with_their_reason_before_any_load() -> Result<()> {
             if status.verdict.is_some() && status.start_at.is_some() {
                 wrong.push(format!("{}: a load was started", run.name));
             }
-            if let Err(error) = run.leaves_nothing(&uid, Duration::from_secs(60)).await {
+            if let Err(error) = run.leaves_nothing(&uid, Duration::from_mins(1)).await {
                 wrong.push(format!("{error:#}"));
             }
         }

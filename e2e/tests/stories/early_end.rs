@@ -7,7 +7,7 @@ use crucible_crds::{Outcome, Phase};
 use crucible_e2e::{Story, kubectl::kubectl, mariadb, operator, run::eventually, tell};
 use tokio::time::{Instant, sleep};
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 const TEN: Duration = Duration::from_secs(10);
 
 /// Whether nothing was executed for a second.
@@ -48,7 +48,7 @@ async fn a_run_deleted_under_load_is_gone_with_everything_of_it() -> Result<()> 
         kubectl(&["--namespace", &story.namespace, "delete", "testrun", "nightly", "--wait=false"]).await?;
         let asked = Instant::now();
         eventually("no query is executed any more", TEN, || async { Ok(silent().await?.then_some(())) }).await?;
-        run.leaves_nothing(&uid, Duration::from_secs(60)).await?;
+        run.leaves_nothing(&uid, Duration::from_mins(1)).await?;
         let gone = || async { Ok(story.runs().get_opt("nightly").await?.is_none().then_some(())) };
         eventually("the run is gone", Duration::from_secs(30), gone).await?;
         println!("a deleted run was gone after {:?}", asked.elapsed());
@@ -77,7 +77,7 @@ async fn loses_a_worker(name: &'static str, killed: bool, reason: &'static str) 
         ensure!(status.reason.as_deref() == Some(reason), "the run ended {}", run.in_words().await);
         let outcome = status.verdict.map(|verdict| verdict.outcome);
         ensure!(outcome == Some(Outcome::Invalid), "the verdict is {outcome:?}");
-        run.leaves_nothing(&uid, Duration::from_secs(60)).await?;
+        run.leaves_nothing(&uid, Duration::from_mins(1)).await?;
         ensure!(silent().await?, "the other worker goes on");
         Ok(())
     })

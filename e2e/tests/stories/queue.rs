@@ -11,7 +11,7 @@ async fn two_runs_on_the_same_system_go_one_after_the_other() -> Result<()> {
     tell("queue", |story: Story| async move {
         story.plan("checkout", &[("steady", 5, 8, true)]).await?;
         let first = story.run("first", "checkout").await?;
-        first.reaches(Phase::WaitingRoom, Duration::from_secs(60)).await?;
+        first.reaches(Phase::WaitingRoom, Duration::from_mins(1)).await?;
         let second = story.run("second", "checkout").await?;
         let queued = second.until("it is queued behind the first", Duration::from_secs(20), |status| status.queue.is_some()).await?;
         let queue = queued.queue.context("the second run is not queued")?;

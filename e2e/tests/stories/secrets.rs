@@ -12,7 +12,7 @@ async fn worker_pods_are_restricted_and_nobody_else_sees_the_password() -> Resul
         let password = story.password().await?;
         story.plan("checkout", &[("steady", 4, 8, true)]).await?;
         let run = story.run("nightly", "checkout").await?;
-        run.reaches(Phase::Executing, Duration::from_secs(60)).await?;
+        run.reaches(Phase::Executing, Duration::from_mins(1)).await?;
 
         let pods = run.pods(&run.uid().await?).await?;
         ensure!(pods.len() == 2, "there are {} worker pods", pods.len());

@@ -58,7 +58,7 @@ fn line(run: &Value, now: Timestamp) -> String {
         "WaitingRoom" => words.extend(Some(text(run, "/status/workers/summary")).filter(|of| !of.is_empty()).map(|of| format!("workers ready {of}"))),
         "Executing" => {
             words.push(format!("{:>4} {}", text(run, "/status/progress"), text(run, "/status/stage")));
-            if let Some(live) = run.pointer("/status/live") {
+            if let Some(live) = run.pointer("/status/live").filter(|live| !text(live, "/queriesPerSecond").is_empty()) {
                 words.push(format!("{:>8} queries/s", text(live, "/queriesPerSecond")));
                 words.push(format!("p95 {}", text(live, "/p95")));
                 words.push(format!("errors {}", text(live, "/errorRate")));

@@ -11,9 +11,10 @@ use crate::{paths, program};
 pub fn print(cluster: &Cluster, run: &str, last: &Value) -> Result<()> {
     println!();
     println!("{run}: {} {}", text(last, "/status/phase"), text(last, "/status/verdict/outcome"));
-    println!("  {}", text(last, "/status/message"));
-    for reason in list(last, "/status/verdict/reasons") {
-        println!("  {}", reason.as_str().unwrap_or_default());
+    let message = text(last, "/status/message");
+    println!("  {message}");
+    for reason in list(last, "/status/verdict/reasons").iter().filter_map(Value::as_str).filter(|reason| !message.contains(reason)) {
+        println!("  {reason}");
     }
     let checks: Vec<_> = list(last, "/status/verdict/checks").iter().map(check).collect();
     table(&["check", "limit", "observed", "answer"], &checks);
