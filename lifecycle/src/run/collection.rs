@@ -11,13 +11,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use super::{
     decision::{CollectRequest, Order},
     draft::{Draft, Step},
-    execution::percent,
+    hand_in::hand_in,
     loss,
-    observed::{Collected, Collection, Observed, PodState},
+    observed::{Collected, Collection, Observed},
+    progress::{self, percent},
     queue,
 };
 use crate::{
-    contract::{FrozenPlan, ResultFile, WorkerState},
+    contract::{FrozenPlan, ResultFile},
     latency::human,
     notice::Severity,
     results::Facts,
@@ -31,7 +32,7 @@ pub fn collect(observed: &Observed, draft: &mut Draft) -> Step {
     let Some(plan) = draft.plan.clone() else {
         return queue::plan_gone(observed, draft);
     };
-    super::execution::record(observed, draft, &plan);
+    progress::record(observed, draft, &plan);
     if let Some(step) = merge(observed, draft, &plan, plan.spec.load.workers) {
         return step;
     }
@@ -43,34 +44,6 @@ pub fn collect(observed: &Observed, draft: &mut Draft) -> Step {
     }
     draft.wake_after(AGAIN);
     Step::Stay
-}
-
-/// What a worker has written, where its load is over; and whether that is in the bucket.
-#[derive(Clone, Copy, Debug)]
-pub struct HandIn<'a> {
-    /// The files.
-    pub files: &'a [ResultFile],
-    /// Whether they are in the bucket.
-    pub uploaded: bool,
-}
-
-/// What a worker hands in: by its own word, else by the last word that it left with its pod.
-pub fn hand_in(observed: &Observed, index: u32) -> Option<HandIn<'_>> {
-    let report = observed.fleet.workers.get(&index).map(|heard| &heard.report);
-    let told = report.and_then(|report| match report.state {
-        WorkerState::Finished => Some(HandIn { files: &report.files, uploaded: false }),
-        WorkerState::Uploaded => Some(HandIn { files: &report.files, uploaded: true }),
-        _ => None,
-    });
-    told.filter(|told| told.uploaded).or_else(|| last_word(observed, index)).or(told)
-}
-
-fn last_word(observed: &Observed, index: u32) -> Option<HandIn<'_>> {
-    let pod = observed.pods.found()?.iter().find(|pod| pod.index == index)?;
-    match &pod.state {
-        PodState::Ended { outcome: Some(outcome), .. } if outcome.state == WorkerState::Uploaded => Some(HandIn { files: &outcome.files, uploaded: true }),
-        _ => None,
-    }
 }
 
 /// Has what `awaited` workers handed in uploaded and merged. Says what came of it once there is something to say.

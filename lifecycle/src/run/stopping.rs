@@ -5,12 +5,13 @@ use std::time::Duration;
 use crucible_crds::Reason;
 
 use super::{
-    collection::{self, hand_in},
+    collection,
     decision::Order,
     draft::{Draft, Step},
+    hand_in::hand_in,
     loss,
     observed::Observed,
-    queue,
+    progress, queue,
 };
 
 /// How soon to look again while the load ends; the workers speak sooner.
@@ -32,7 +33,7 @@ pub fn wind_down(observed: &Observed, draft: &mut Draft) -> Step {
     }
     let ended = (0..plan.spec.load.workers).filter(|index| hand_in(observed, *index).is_some()).count();
     if ended >= remaining as usize {
-        super::execution::record(observed, draft, &plan);
+        progress::record(observed, draft, &plan);
         if let Some(step) = collection::merge(observed, draft, &plan, remaining) {
             return step;
         }

@@ -1,0 +1,106 @@
+//! Progress: what is measured while the load is on, written into status no more often than is of use.
+
+use std::time::Duration;
+
+use crucible_crds::test_run::{LiveStatus, TestRunStatus};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+
+use super::{
+    draft::Draft,
+    observed::{LiveView, Observed},
+};
+use crate::{contract::FrozenPlan, latency::human};
+
+/// How often progress is written at most; long loads write less often, so that a run's writes stay bounded.
+const PROGRESS: Duration = Duration::from_secs(2);
+/// Into how many parts the progress of a long load is cut.
+const PARTS: u32 = 20;
+/// Over how many seconds the live numbers are taken.
+const LIVE_SECONDS: usize = 5;
+
+/// Writes down what is measured, no more often than is of use.
+pub fn record(observed: &Observed, draft: &mut Draft, plan: &FrozenPlan) {
+    if let Some(workers) = &mut draft.status.workers {
+        workers.start_skew_micros = skew(observed).or(workers.start_skew_micros);
+        workers.cpu_share = cpu_share(observed, plan, draft.now).or(workers.cpu_share.take());
+    }
+    let reports = || observed.fleet.workers.values().map(|heard| &heard.report);
+    if let Some(first) = reports().filter_map(|report| report.first_query_unix_nanos).min().and_then(|nanos| jiff::Timestamp::from_nanosecond(nanos.into()).ok()) {
+        draft.status.first_query_at.get_or_insert(MicroTime(first));
+    }
+    if let Some(last) = reports().filter_map(|report| report.last_query_unix_nanos).max().and_then(|nanos| jiff::Timestamp::from_nanosecond(nanos.into()).ok()) {
+        draft.status.last_query_at = Some(MicroTime(last));
+    }
+    let every = PROGRESS.max(length(&draft.status) / PARTS);
+    draft.wake_after(every);
+    let fresh = draft.status.live.as_ref().and_then(|live| live.at.as_ref()).is_some_and(|at| draft.since(at.0) < every.mul_f64(0.9));
+    if fresh {
+        return;
+    }
+    let Some(started) = draft.status.start_at.as_ref().map(|at| at.0) else { return };
+    let elapsed = draft.since(started);
+    let total = length(&draft.status).as_secs_f64().max(0.001);
+    draft.status.progress = Some(format!("{:.0}%", (elapsed.as_secs_f64() / total * 100.0).min(100.0)));
+    draft.status.stage = stage_at(plan, elapsed);
+    draft.status.live = Some(live_status(&observed.fleet.live, MicroTime(draft.now)));
+}
+
+fn length(status: &TestRunStatus) -> Duration {
+    match (&status.start_at, &status.ends_at) {
+        (Some(start), Some(end)) => Duration::try_from(end.0.duration_since(start.0)).unwrap_or_default(),
+        (_, None) | (None, _) => Duration::ZERO,
+    }
+}
+
+/// The name of the stage that is on so long after the start.
+fn stage_at(plan: &FrozenPlan, elapsed: Duration) -> Option<String> {
+    let mut end = Duration::ZERO;
+    plan.spec.load.stages.iter().find(|stage| {
+        end += stage.duration.span();
+        elapsed < end
+    }).map(|stage| stage.name.to_string())
+}
+
+/// The newest seconds of the fleet in words.
+fn live_status(live: &LiveView, at: MicroTime) -> LiveStatus {
+    let newest = &live.seconds[live.seconds.len().saturating_sub(LIVE_SECONDS)..];
+    let ok: u64 = newest.iter().map(|second| second.ok).sum();
+    let errors: u64 = newest.iter().map(|second| second.errors).sum();
+    LiveStatus {
+        queries_per_second: if newest.is_empty() { String::new() } else { (ok / newest.len() as u64).to_string() },
+        p95: live.p95_micros.map(human).unwrap_or_default(),
+        error_rate: share(errors, ok + errors).map(percent).unwrap_or_default(),
+        at: Some(at),
+    }
+}
+
+/// A share, 0 to 1; nothing of nothing is no share.
+#[allow(clippy::cast_precision_loss)] // Counts of queries are far below 2^53.
+pub fn share(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
+
+/// A share in per cent, for people.
+pub fn percent(share: f64) -> String {
+    format!("{:.2}%", share * 100.0)
+}
+
+/// The time between the first queries of the first and the last worker, in microseconds; only once all have begun.
+///
+/// Instants on different clocks cannot be compared; how late each worker was against the one agreed instant can.
+fn skew(observed: &Observed) -> Option<i64> {
+    let late: Option<Vec<i64>> = observed.fleet.workers.values().map(|heard| heard.report.late_nanos).collect();
+    let late = late.filter(|late| !late.is_empty())?;
+    Some((late.iter().max()? - late.iter().min()?) / 1000)
+}
+
+/// The largest share of one processor that any worker has used since the start.
+fn cpu_share(observed: &Observed, plan: &FrozenPlan, now: jiff::Timestamp) -> Option<String> {
+    let stages: Duration = plan.spec.load.stages.iter().map(|stage| stage.duration.span()).sum();
+    let shares = observed.fleet.workers.values().filter_map(|heard| {
+        let first = jiff::Timestamp::from_nanosecond(heard.report.first_query_unix_nanos?.into()).ok()?;
+        let on = Duration::try_from(now.duration_since(first)).ok()?.min(stages).as_secs_f64();
+        (on >= 1.0 && heard.report.cpu_seconds > 0.0).then(|| heard.report.cpu_seconds / on)
+    });
+    shares.fold(None, |largest: Option<f64>, share| Some(largest.map_or(share, |largest| largest.max(share)))).map(|share| format!("{share:.2}"))
+}
