@@ -1,9 +1,10 @@
-//! The ring of the Go modules: `go vet` and `go test` in each that has tests of ours.
+//! The rings of the Go modules: `go vet` and `go test` in each that has tests of ours, and those tests that need a database.
 
 use anyhow::{Result, bail};
 use serde_json::{Deserializer, Value};
 
 use super::tally::{Tally, say_into_log};
+use crate::cluster::Cluster;
 use crate::{paths, program};
 
 const MODULES: [&str; 2] = ["k6", "dev/kind"];
@@ -27,6 +28,17 @@ pub fn run() -> Result<((), Tally)> {
         total.add(counted);
     }
     Ok(((), total))
+}
+
+/// The extension of k6 against the MariaDB of the cluster: the tests behind the build tag `integration`, all of whose names begin alike.
+pub fn integration(cluster: &Cluster) -> Result<((), Tally)> {
+    let template = "--output=go-template={{ .data.password | base64decode }}";
+    let password = cluster.kubectl(&["--namespace=sut", "get", "secret", "mariadb", template])?;
+    let mut go = program::command("go");
+    go.current_dir(paths::repository().join("k6")).args(["test", "-json", "-count=1", "-tags=integration", "-run=^TestMySQL", "./ext"]);
+    go.env("CRUCIBLE_TEST_MYSQL", format!("crucible:{password}@tcp(127.0.0.1:3306)/shop"));
+    let (content, said) = say_into_log("go-integration", &mut go)?;
+    Ok(((), of_go(&said, content)))
 }
 
 /// What Go's test runner counted, tests within tests included. Skipped tests count as failed.
