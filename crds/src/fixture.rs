@@ -10,11 +10,23 @@ use crate::name::ObjectKey;
 /// A dataset in object storage that runs load into their system under test.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
-    group = "crucible.dev", version = "v1alpha1", kind = "Fixture", plural = "fixtures", shortname = "fx", category = "crucible",
-    namespaced, status = "FixtureStatus", derive = "PartialEq",
+    group = "crucible.dev",
+    version = "v1alpha1",
+    kind = "Fixture",
+    plural = "fixtures",
+    shortname = "fx",
+    category = "crucible",
+    namespaced,
+    status = "FixtureStatus",
+    derive = "PartialEq",
     doc = "A dataset in object storage that runs load into their system under test.",
     crates(kube_core = "::kube_core"),
-    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status", description = "Whether the dataset is complete and proved."),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].status",
+        description = "Whether the dataset is complete and proved."
+    ),
     printcolumn(name = "Format", type_ = "string", json_path = ".spec.format", description = "How the files are written."),
     printcolumn(name = "Rows", type_ = "integer", json_path = ".status.rows", description = "Rows of all files."),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")

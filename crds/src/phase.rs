@@ -29,9 +29,8 @@ pub enum Phase {
 
 impl Phase {
     /// Every phase, in the order of a run's life.
-    pub const ALL: [Self; 9] = [
-        Self::Pending, Self::Queued, Self::Loading, Self::WaitingRoom, Self::Executing, Self::Collecting, Self::Stopping, Self::Completed, Self::Failed,
-    ];
+    pub const ALL: [Self; 9] =
+        [Self::Pending, Self::Queued, Self::Loading, Self::WaitingRoom, Self::Executing, Self::Collecting, Self::Stopping, Self::Completed, Self::Failed];
 
     /// The name as it stands in status, events and metrics.
     #[must_use]
@@ -90,15 +89,15 @@ mod tests {
         // Rows are "from", columns "to", in the order of `Phase::ALL`; x marks an allowed move.
         let table = [
             //  Pe Qu Lo Wa Ex Co St Cd Fa
-            (Phase::Pending,     ". x . . . . x . x"),
-            (Phase::Queued,      ". . x . . . x . x"),
-            (Phase::Loading,     ". . . x . . x . x"),
+            (Phase::Pending, ". x . . . . x . x"),
+            (Phase::Queued, ". . x . . . x . x"),
+            (Phase::Loading, ". . . x . . x . x"),
             (Phase::WaitingRoom, ". . . . x . x . x"),
-            (Phase::Executing,   ". . . . . x x . x"),
-            (Phase::Collecting,  ". . . . . . x x x"),
-            (Phase::Stopping,    ". . . . . . . x x"),
-            (Phase::Completed,   ". . . . . . . . ."),
-            (Phase::Failed,      ". . . . . . . . ."),
+            (Phase::Executing, ". . . . . x x . x"),
+            (Phase::Collecting, ". . . . . . x x x"),
+            (Phase::Stopping, ". . . . . . . x x"),
+            (Phase::Completed, ". . . . . . . . ."),
+            (Phase::Failed, ". . . . . . . . ."),
         ];
         for (from, row) in table {
             for (to, mark) in Phase::ALL.into_iter().zip(row.split(' ')) {

@@ -15,16 +15,34 @@ use crate::{
 /// A run freezes its plan when it is admitted: editing or deleting the plan afterwards changes nothing for that run.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
-    group = "crucible.dev", version = "v1alpha1", kind = "TestPlan", plural = "testplans", shortname = "tp", category = "crucible",
-    namespaced, status = "TestPlanStatus", derive = "PartialEq",
+    group = "crucible.dev",
+    version = "v1alpha1",
+    kind = "TestPlan",
+    plural = "testplans",
+    shortname = "tp",
+    category = "crucible",
+    namespaced,
+    status = "TestPlanStatus",
+    derive = "PartialEq",
     doc = "A load test as intent: the system under test, the workload, the load and the limits that the results are judged by.",
     crates(kube_core = "::kube_core"),
-    printcolumn(name = "Accepted", type_ = "string", json_path = ".status.conditions[?(@.type=='Accepted')].status", description = "Whether the plan can be run."),
+    printcolumn(
+        name = "Accepted",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Accepted')].status",
+        description = "Whether the plan can be run."
+    ),
     printcolumn(name = "Engine", type_ = "string", json_path = ".spec.target.engine", description = "What kind of database is tested."),
     printcolumn(name = "Endpoint", type_ = "string", json_path = ".spec.target.endpoint", description = "Where the database answers."),
     printcolumn(name = "Queries", type_ = "integer", json_path = ".status.queries", description = "How many queries the workload has."),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Accepted')].message", priority = 1, description = "Why the plan was or was not accepted.")
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Accepted')].message",
+        priority = 1,
+        description = "Why the plan was or was not accepted."
+    )
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TestPlanSpec {

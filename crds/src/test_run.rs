@@ -10,15 +10,32 @@ use crate::{duration::Duration, name::ObjectName, phase::Phase, verdict::Verdict
 /// One execution of a TestPlan. Create it to start a load test; read its status for progress and verdict.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[kube(
-    group = "crucible.dev", version = "v1alpha1", kind = "TestRun", plural = "testruns", shortname = "tr", category = "crucible",
-    namespaced, status = "TestRunStatus", derive = "PartialEq",
+    group = "crucible.dev",
+    version = "v1alpha1",
+    kind = "TestRun",
+    plural = "testruns",
+    shortname = "tr",
+    category = "crucible",
+    namespaced,
+    status = "TestRunStatus",
+    derive = "PartialEq",
     doc = "One execution of a TestPlan. Create it to start a load test; read its status for progress and verdict.",
     crates(kube_core = "::kube_core"),
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase", description = "Where the run is in its life."),
     printcolumn(name = "Verdict", type_ = "string", json_path = ".status.verdict.outcome", description = "What the results mean."),
     printcolumn(name = "Progress", type_ = "string", json_path = ".status.progress", description = "How much of the load has passed."),
-    printcolumn(name = "QPS", type_ = "string", json_path = ".status.live.queriesPerSecond", description = "Queries answered per second: live, then over the measured stages."),
-    printcolumn(name = "P95", type_ = "string", json_path = ".status.live.p95", description = "95th percentile of the latency: live, then over the measured stages."),
+    printcolumn(
+        name = "QPS",
+        type_ = "string",
+        json_path = ".status.live.queriesPerSecond",
+        description = "Queries answered per second: live, then over the measured stages."
+    ),
+    printcolumn(
+        name = "P95",
+        type_ = "string",
+        json_path = ".status.live.p95",
+        description = "95th percentile of the latency: live, then over the measured stages."
+    ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.reason", priority = 1, description = "Why the run is where it is."),
     printcolumn(name = "Plan", type_ = "string", json_path = ".spec.planRef.name", priority = 1, description = "The plan that is executed."),

@@ -61,7 +61,11 @@ fn write_after_key(value: &Value, depth: usize, to: &mut String) {
 /// An item's first line stands beside its dash.
 fn write_item(item: &Value, depth: usize, to: &mut String) {
     let mut block = String::new();
-    if is_block(item) { write_block(item, depth + 1, &mut block) } else { block = format!("{}\n", scalar(item)) }
+    if is_block(item) {
+        write_block(item, depth + 1, &mut block)
+    } else {
+        block = format!("{}\n", scalar(item))
+    }
     to.push(' ');
     to.push_str(block.trim_start_matches(' '));
 }
@@ -78,7 +82,9 @@ fn is_block(value: &Value) -> bool {
 fn scalar(value: &Value) -> String {
     match value {
         Value::String(text) if is_plain(text) => text.clone(),
-        Value::Number(number) => number.as_f64().filter(|number| number.fract() == 0.0 && number.abs() < 1e15).map_or_else(|| number.to_string(), |number| format!("{number:.0}")),
+        Value::Number(number) => {
+            number.as_f64().filter(|number| number.fract() == 0.0 && number.abs() < 1e15).map_or_else(|| number.to_string(), |number| format!("{number:.0}"))
+        }
         value => value.to_string(),
     }
 }

@@ -14,10 +14,13 @@ use serde_json::Value;
 
 /// The kind, its plural and its schema, for every kind.
 fn schemas() -> Vec<(String, Value)> {
-    definitions().into_iter().map(|(_, definition)| {
-        let schema = definition.spec.versions[0].schema.as_ref().and_then(|schema| schema.open_api_v3_schema.as_ref()).unwrap();
-        (definition.spec.names.kind, serde_json::to_value(schema).unwrap())
-    }).collect()
+    definitions()
+        .into_iter()
+        .map(|(_, definition)| {
+            let schema = definition.spec.versions[0].schema.as_ref().and_then(|schema| schema.open_api_v3_schema.as_ref()).unwrap();
+            (definition.spec.names.kind, serde_json::to_value(schema).unwrap())
+        })
+        .collect()
 }
 
 /// Everything that the API server would say about a document: the schema first, and the rules where that holds.
@@ -45,7 +48,8 @@ fn every_document_of_the_table_is_accepted_or_refused_as_it_says() {
                 assert_eq!(refusal(schema, None, before), [""; 0], "{file}: {}: the document before must be accepted", case.name);
             }
             let said = refusal(schema, before.as_ref(), &document).join("; ");
-            let as_expected = if case.reject.is_empty() { said.is_empty() } else { case.reject.iter().all(|text| said.contains(text.as_str())) && !said.is_empty() };
+            let as_expected =
+                if case.reject.is_empty() { said.is_empty() } else { case.reject.iter().all(|text| said.contains(text.as_str())) && !said.is_empty() };
             if !as_expected {
                 wrong.push(format!("{file}: {}\n   expected {:?}\n   said {said:?}", case.name, case.reject));
             }

@@ -16,7 +16,8 @@ pub async fn gather(namespace: &str) -> String {
     ];
     let mut text = String::new();
     for question in questions {
-        let arguments: Vec<&str> = if question[0] == "--namespace" { question.to_vec() } else { ["--namespace", namespace].iter().chain(question).copied().collect() };
+        let arguments: Vec<&str> =
+            if question[0] == "--namespace" { question.to_vec() } else { ["--namespace", namespace].iter().chain(question).copied().collect() };
         say(&mut text, &arguments).await;
     }
     say(&mut text, &["--namespace", OPERATOR_NAMESPACE, "logs", "deployment/crucible-operator", "--tail=80"]).await;

@@ -120,7 +120,8 @@ impl Run {
         let jobs: Api<Job> = Api::namespaced(self.client.clone(), &self.namespace);
         let leases: Api<Lease> = Api::namespaced(self.client.clone(), OPERATOR_NAMESPACE);
         eventually(&format!("nothing of run {} is left running", self.name), limit, || async {
-            let running = |pod: &Pod| pod.status.as_ref().and_then(|status| status.phase.as_deref()).is_none_or(|phase| !matches!(phase, "Succeeded" | "Failed"));
+            let running =
+                |pod: &Pod| pod.status.as_ref().and_then(|status| status.phase.as_deref()).is_none_or(|phase| !matches!(phase, "Succeeded" | "Failed"));
             let pods = self.pods(uid).await?.iter().filter(|pod| running(pod)).count();
             let active = |job: &Job| job.status.as_ref().and_then(|status| status.active).unwrap_or_default() > 0;
             let jobs = jobs.list(&of_run(uid)).await?.iter().filter(|job| active(job)).count();

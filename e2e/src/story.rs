@@ -78,7 +78,8 @@ impl Story {
         let text = fs::read_to_string(&file).with_context(|| format!("failed to read {}", file.display()))?;
         let mut plan: Value = serde_saphyr::from_str(&text).context("the sample plan is not YAML")?;
         plan["metadata"] = json!({"name": name, "namespace": self.namespace});
-        let stages = stages.iter().map(|(name, seconds, vus, measured)| json!({"name": name, "duration": format!("{seconds}s"), "vus": vus, "measured": measured}));
+        let stages =
+            stages.iter().map(|(name, seconds, vus, measured)| json!({"name": name, "duration": format!("{seconds}s"), "vus": vus, "measured": measured}));
         plan["spec"]["load"]["stages"] = stages.collect();
         // The tests share the machine with what they test: what is fast there is not the question.
         plan["spec"]["slos"] = json!([{"metric": "errorRate", "atMost": 0.001}, {"metric": "p99", "query": "PointLookup", "below": "5s"}]);

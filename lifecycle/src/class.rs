@@ -25,9 +25,8 @@ pub enum Class {
 
 impl Class {
     /// Every class; `Ok` first.
-    pub const ALL: [Self; 9] = [
-        Self::Ok, Self::Timeout, Self::Connection, Self::Overload, Self::Serialization, Self::ReadOnly, Self::WrongResult, Self::Syntax, Self::Other,
-    ];
+    pub const ALL: [Self; 9] =
+        [Self::Ok, Self::Timeout, Self::Connection, Self::Overload, Self::Serialization, Self::ReadOnly, Self::WrongResult, Self::Syntax, Self::Other];
 
     /// The word in histogram logs, results and metrics.
     #[must_use]

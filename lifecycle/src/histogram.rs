@@ -130,10 +130,12 @@ impl Histogram {
     pub fn quantile(&self, thousandths: u32) -> Option<u64> {
         let rank = (u128::from(self.count) * u128::from(thousandths.min(1000))).div_ceil(1000).max(1);
         let mut seen = 0;
-        self.counters().find(|(_, count)| {
-            seen += u128::from(*count);
-            seen >= rank
-        }).map(|(index, _)| highest_of(index))
+        self.counters()
+            .find(|(_, count)| {
+                seen += u128::from(*count);
+                seen >= rank
+            })
+            .map(|(index, _)| highest_of(index))
     }
 
     /// The smallest latency. Nothing where nothing was counted.
@@ -158,9 +160,11 @@ impl Histogram {
 
     /// Counter by counter, smallest latency first, only what is not zero.
     fn counters(&self) -> impl Iterator<Item = (usize, u64)> {
-        self.blocks.iter().enumerate().filter_map(|(number, block)| block.as_ref().map(|block| (number, block))).flat_map(|(number, block)| {
-            block.iter().enumerate().filter(|(_, count)| **count > 0).map(move |(step, count)| (number * BLOCK + step, *count))
-        })
+        self.blocks
+            .iter()
+            .enumerate()
+            .filter_map(|(number, block)| block.as_ref().map(|block| (number, block)))
+            .flat_map(|(number, block)| block.iter().enumerate().filter(|(_, count)| **count > 0).map(move |(step, count)| (number * BLOCK + step, *count)))
     }
 
     /// `index` is below [`COUNTERS`]: it comes from a clamped latency, another histogram or the checked wire format.

@@ -4,9 +4,9 @@
 mod json;
 mod markdown;
 mod merge;
-mod samples;
 #[cfg(test)]
 pub(crate) mod sample;
+mod samples;
 
 pub use merge::{MergeError, MergeProblem, Merger};
 pub use samples::{ErrorSample, SampleGroup, group_samples};

@@ -1,8 +1,8 @@
 //! Judges a run: is the measurement to be believed, and does every limit hold? One total function over what was merged;
 //! the operator writes its answer into status, the report and the exit of every client repeat it.
 
-mod validity;
 mod slo;
+mod validity;
 
 use crucible_crds::{Check, Outcome, Owner, Reason, Verdict};
 
@@ -56,7 +56,12 @@ pub fn judge(plan: &FrozenPlan, summary: &Summary, facts: &Facts) -> Verdict {
         (Outcome::Passed, vec![format!("AllChecksHeld: all {count} checks held")])
     };
     let mut reasons = deciding;
-    let others = ended_early.map(|ended| format!("{}: {}", ended.reason, ended.message)).into_iter().chain(broken(&limits)).chain(undecided(&validity)).chain(undecided(&limits));
+    let others = ended_early
+        .map(|ended| format!("{}: {}", ended.reason, ended.message))
+        .into_iter()
+        .chain(broken(&limits))
+        .chain(undecided(&validity))
+        .chain(undecided(&limits));
     for reason in others {
         if !reasons.contains(&reason) {
             reasons.push(reason);

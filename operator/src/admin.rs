@@ -43,11 +43,7 @@ pub async fn serve(admin: Admin, health: TcpListener, check_in: TcpListener, sto
 
 /// `/healthz`, `/readyz` and `/metrics`.
 pub fn health_routes(admin: Admin) -> Router {
-    Router::new()
-        .route("/healthz", get(|| async { "ok" }))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
-        .with_state(admin)
+    Router::new().route("/healthz", get(|| async { "ok" })).route("/readyz", get(ready)).route("/metrics", get(metrics)).with_state(admin)
 }
 
 /// The workers' check-in.

@@ -122,13 +122,7 @@ impl Args {
             PullPolicy::Never => "Never",
         };
         Config {
-            settings: Settings {
-                namespace,
-                worker_image,
-                image_pull_policy: image_pull_policy.to_owned(),
-                check_in_url,
-                bucket: bucket.clone(),
-            },
+            settings: Settings { namespace, worker_image, image_pull_policy: image_pull_policy.to_owned(), check_in_url, bucket: bucket.clone() },
             s3: S3Settings { bucket, endpoint: filled(s3_endpoint), worker_endpoint: filled(s3_worker_endpoint), region: s3_region },
             pod_name,
             watch_namespace: filled(watch_namespace),
@@ -150,8 +144,17 @@ mod tests {
 
     fn parse(more: &[&str]) -> Result<Args, clap::Error> {
         let needed = [
-            "operator", "--namespace", "crucible", "--pod-name", "operator-0", "--worker-image", "worker:1", "--check-in-url",
-            "http://operator:9090", "--bucket", "reports",
+            "operator",
+            "--namespace",
+            "crucible",
+            "--pod-name",
+            "operator-0",
+            "--worker-image",
+            "worker:1",
+            "--check-in-url",
+            "http://operator:9090",
+            "--bucket",
+            "reports",
         ];
         Args::try_parse_from(needed.iter().chain(more))
     }

@@ -108,7 +108,8 @@ impl Collections {
     pub fn start(&self, run: &RunKey, request: CollectRequest) {
         self.runs().entry(run.uid.clone()).or_insert_with(|| {
             let state = Arc::new(Mutex::new(Collection::Running));
-            let work = Work { vault: Arc::clone(&self.vault), clock: Arc::clone(&self.clock), wake: self.wake.clone(), run: run.clone(), state: Arc::clone(&state) };
+            let work =
+                Work { vault: Arc::clone(&self.vault), clock: Arc::clone(&self.clock), wake: self.wake.clone(), run: run.clone(), state: Arc::clone(&state) };
             let mut task = JoinSet::new();
             task.spawn(work.carry_on(request));
             Entry { state, _task: task }
@@ -227,7 +228,10 @@ mod tests {
         let table = [
             (Error::Vault(VaultError::Unavailable { bucket: bucket.clone(), key: key.clone(), cause: "SlowDown".to_owned() }), None),
             (Error::Read { key: key.clone(), source: std::io::ErrorKind::ConnectionReset.into() }, None),
-            (Error::Vault(VaultError::AccessDenied { bucket: bucket.clone(), key: key.clone(), code: "AccessDenied".to_owned() }), Some(Reason::ResultsUploadFailed)),
+            (
+                Error::Vault(VaultError::AccessDenied { bucket: bucket.clone(), key: key.clone(), code: "AccessDenied".to_owned() }),
+                Some(Reason::ResultsUploadFailed),
+            ),
             (Error::Vault(VaultError::NotFound { bucket, key: key.clone() }), Some(Reason::ResultsCorrupt)),
             (Error::Corrupt { key, problem: "its checksum differs".to_owned() }, Some(Reason::ResultsCorrupt)),
             (Error::NoLog(3), Some(Reason::ResultsCorrupt)),

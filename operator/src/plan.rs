@@ -16,10 +16,9 @@ use kube::{
     api::{Patch, PatchParams},
     core::DeserializeGuard,
     runtime::{
-        Controller, WatchStreamExt,
+        Controller, PredicateConfig, WatchStreamExt,
         controller::{Action, Config},
-        predicates, PredicateConfig,
-        reflector,
+        predicates, reflector,
         watcher::{self, watcher},
     },
 };
@@ -105,7 +104,13 @@ pub async fn reconcile(plan: Arc<Guarded>, ctx: Arc<Context>) -> Result<Action, 
             return Err(Error::Malformed { name, message: invalid.error.clone() });
         }
     };
-    let span = tracing::info_span!("reconcile", controller = "testplan", namespace = plan.namespace(), object = plan.name_any(), generation = plan.metadata.generation);
+    let span = tracing::info_span!(
+        "reconcile",
+        controller = "testplan",
+        namespace = plan.namespace(),
+        object = plan.name_any(),
+        generation = plan.metadata.generation
+    );
     let uid = plan.uid().unwrap_or_default();
     let wake = pass(plan, &ctx).instrument(span).await?;
     ctx.attempts.succeeded(&uid);

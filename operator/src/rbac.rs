@@ -41,7 +41,13 @@ pub const GRANTS: &[Grant] = &[
         verbs: &["update"],
         why: "run::apply creates children whose owner reference blocks the run's deletion",
     },
-    Grant { scope: Scope::Watched, group: "crucible.dev", resource: "testplans", verbs: &["get", "list", "watch"], why: "run::observe reads plans; plan and run::triggers watch them" },
+    Grant {
+        scope: Scope::Watched,
+        group: "crucible.dev",
+        resource: "testplans",
+        verbs: &["get", "list", "watch"],
+        why: "run::observe reads plans; plan and run::triggers watch them",
+    },
     Grant { scope: Scope::Watched, group: "crucible.dev", resource: "testplans/status", verbs: &["patch"], why: "plan writes what it found" },
     Grant {
         scope: Scope::Watched,
@@ -64,7 +70,13 @@ pub const GRANTS: &[Grant] = &[
         verbs: &["create", "delete", "get", "list", "watch"],
         why: "run::apply makes and removes the workers; run::triggers watches for lost ones",
     },
-    Grant { scope: Scope::Watched, group: "", resource: "pods", verbs: &["get", "list", "watch"], why: "run::observe lists the workers' pods; run::triggers watches for trouble" },
+    Grant {
+        scope: Scope::Watched,
+        group: "",
+        resource: "pods",
+        verbs: &["get", "list", "watch"],
+        why: "run::observe lists the workers' pods; run::triggers watches for trouble",
+    },
     Grant { scope: Scope::Watched, group: "", resource: "events", verbs: &["list"], why: "run::observe reads why a Job's pods are refused" },
     Grant { scope: Scope::Watched, group: "events.k8s.io", resource: "events", verbs: &["create"], why: "notices tells people what has happened" },
     Grant {

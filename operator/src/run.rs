@@ -8,11 +8,7 @@ use std::{sync::Arc, time::Instant};
 
 use crucible_crds::TestRun;
 use crucible_lifecycle::{run::decide, wake::Wake};
-use kube::{
-    ResourceExt,
-    core::DeserializeGuard,
-    runtime::controller::Action,
-};
+use kube::{ResourceExt, core::DeserializeGuard, runtime::controller::Action};
 use tracing::Instrument;
 
 use crate::{

@@ -74,7 +74,12 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
 }
 
 /// Runs the controllers from the moment this replica leads.
-async fn control(ctx: Arc<Context>, woken: tokio::sync::mpsc::UnboundedReceiver<crate::context::RunKey>, mut led: watch::Receiver<bool>, stop: CancellationToken) {
+async fn control(
+    ctx: Arc<Context>,
+    woken: tokio::sync::mpsc::UnboundedReceiver<crate::context::RunKey>,
+    mut led: watch::Receiver<bool>,
+    stop: CancellationToken,
+) {
     tokio::select! {
         elected = led.wait_for(|leading| *leading) => if elected.is_err() { return },
         () = stop.cancelled() => return,

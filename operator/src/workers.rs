@@ -152,13 +152,7 @@ impl Fleets {
 
 impl Entry {
     fn new(run: &RunKey, expected: u32, token: &Token, mission: Mission) -> Self {
-        let crew = Crew {
-            run: run.clone(),
-            expected,
-            token: token.clone(),
-            state: Mutex::new(FleetState::of(expected)),
-            mission: watch::Sender::new(mission),
-        };
+        let crew = Crew { run: run.clone(), expected, token: token.clone(), state: Mutex::new(FleetState::of(expected)), mission: watch::Sender::new(mission) };
         Self { crew: Arc::new(crew), attended: BTreeMap::new(), loops: JoinSet::new() }
     }
 

@@ -14,7 +14,9 @@ pub fn errors(schema: &Value, document: &Value) -> Vec<String> {
 /// The document without the `null`s that the API server drops before it validates anything.
 pub fn without_nulls(document: &Value) -> Value {
     match document {
-        Value::Object(fields) => fields.iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key.clone(), without_nulls(value))).collect::<Map<_, _>>().into(),
+        Value::Object(fields) => {
+            fields.iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key.clone(), without_nulls(value))).collect::<Map<_, _>>().into()
+        }
         Value::Array(items) => items.iter().map(without_nulls).collect::<Vec<_>>().into(),
         value => value.clone(),
     }
@@ -37,12 +39,20 @@ fn check(schema: &Value, value: &Value, path: &str, found: &mut Vec<String>) {
         let length = text.chars().count() as u64;
         schema["minLength"].as_u64().filter(|least| length < *least).into_iter().for_each(|least| say(format!("should be at least {least} chars long")));
         schema["maxLength"].as_u64().filter(|most| length > *most).into_iter().for_each(|most| say(format!("Too long: may not be more than {most}")));
-        schema["pattern"].as_str().filter(|pattern| !Regex::new(pattern).unwrap().is_match(text)).into_iter().for_each(|pattern| say(format!("should match '{pattern}'")));
+        schema["pattern"]
+            .as_str()
+            .filter(|pattern| !Regex::new(pattern).unwrap().is_match(text))
+            .into_iter()
+            .for_each(|pattern| say(format!("should match '{pattern}'")));
     }
     if let Some(items) = value.as_array() {
         let length = items.len() as u64;
         schema["minItems"].as_u64().filter(|least| length < *least).into_iter().for_each(|least| say(format!("should have at least {least} items")));
-        schema["maxItems"].as_u64().filter(|most| length > *most).into_iter().for_each(|most| say(format!("Too many: {length}: must have at most {most} items")));
+        schema["maxItems"]
+            .as_u64()
+            .filter(|most| length > *most)
+            .into_iter()
+            .for_each(|most| say(format!("Too many: {length}: must have at most {most} items")));
         for (index, item) in items.iter().enumerate() {
             check(&schema["items"], item, &format!("{path}[{index}]"), found);
         }

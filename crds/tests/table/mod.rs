@@ -54,13 +54,20 @@ impl Case {
 /// Every table of the directory, by file name.
 pub fn read_all() -> Vec<(String, Table)> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crds/tests/cases");
-    let mut files: Vec<_> = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|ending| ending == "yaml")).collect();
+    let mut files: Vec<_> = std::fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "yaml"))
+        .collect();
     files.sort();
-    files.iter().map(|path| {
-        let text = std::fs::read_to_string(path).unwrap();
-        let table = serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        (path.file_name().unwrap().to_string_lossy().into_owned(), table)
-    }).collect()
+    files
+        .iter()
+        .map(|path| {
+            let text = std::fs::read_to_string(path).unwrap();
+            let table = serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            (path.file_name().unwrap().to_string_lossy().into_owned(), table)
+        })
+        .collect()
 }
 
 fn changed(base: &Value, remove: &[String], set: &BTreeMap<String, Value>) -> Value {

@@ -32,7 +32,9 @@ fn rules(documents: &[Value], kind: &str, name: &str, namespace: Option<&str>) -
     let texts = |value: &Value| -> Vec<String> { value.as_array().into_iter().flatten().filter_map(|text| text.as_str().map(str::to_owned)).collect() };
     let mut found = Rules::new();
     for rule in role["rules"].as_array().context("a role has no rules")? {
-        for (group, resource) in texts(&rule["apiGroups"]).into_iter().flat_map(|group| texts(&rule["resources"]).into_iter().map(move |resource| (group.clone(), resource))) {
+        for (group, resource) in
+            texts(&rule["apiGroups"]).into_iter().flat_map(|group| texts(&rule["resources"]).into_iter().map(move |resource| (group.clone(), resource)))
+        {
             found.entry((group, resource)).or_default().extend(texts(&rule["verbs"]));
         }
     }
@@ -59,11 +61,13 @@ async fn the_chart_grants_exactly_what_the_operator_declares() -> Result<()> {
 #[tokio::test]
 async fn the_api_server_accepts_everything_that_the_chart_renders() -> Result<()> {
     ensure!(env::var_os("KUBECONFIG").is_some(), "KUBECONFIG is not set: run cargo xtask test");
-    for values in [vec!["dev.enabled=true"], vec!["networkPolicy.enabled=true", "s3.accessKeyId=a", "s3.secretAccessKey=b"], vec!["watchNamespace=shop-tests"]] {
+    for values in [vec!["dev.enabled=true"], vec!["networkPolicy.enabled=true", "s3.accessKeyId=a", "s3.secretAccessKey=b"], vec!["watchNamespace=shop-tests"]]
+    {
         let documents = render(&values).await?;
         ensure!(documents.len() >= 8, "only {} objects are rendered with {values:?}", documents.len());
         let list = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": documents});
-        let answer = kubectl::ask(&["apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "--filename=-"], &list.to_string()).await?;
+        let answer =
+            kubectl::ask(&["apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "--filename=-"], &list.to_string()).await?;
         ensure!(answer.ok, "with {values:?}: {}", answer.error);
     }
     Ok(())

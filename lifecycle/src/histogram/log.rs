@@ -143,7 +143,9 @@ mod tests {
     fn any_hdr_tool_reads_the_log() {
         let log = format!("{HEADER}{}{}", record().to_line(), record().to_line());
         let entries: Vec<_> = IntervalLogIterator::new(log.as_bytes()).map(Result::unwrap).collect();
-        let intervals = entries.iter().filter(|entry| matches!(entry, LogEntry::Interval(interval) if interval.tag().is_some_and(|tag| tag.as_str() == "PointLookup|steady|ok")));
+        let intervals = entries
+            .iter()
+            .filter(|entry| matches!(entry, LogEntry::Interval(interval) if interval.tag().is_some_and(|tag| tag.as_str() == "PointLookup|steady|ok")));
         assert_eq!(intervals.count(), 2);
     }
 

@@ -104,10 +104,22 @@ mod tests {
     #[test]
     fn what_is_not_a_host_and_a_port_is_refused() {
         let cases = [
-            ("mariadb", EndpointError::NoPort), ("mariadb:", EndpointError::Port), ("mariadb:0", EndpointError::Port), ("mariadb:65536", EndpointError::Port),
-            ("mariadb:99999", EndpointError::Port), ("mariadb:+1", EndpointError::Port), ("mariadb:3306?allowAllFiles=true", EndpointError::Port),
-            (":3306", EndpointError::Host), ("tcp://mariadb:3306", EndpointError::Host), ("user@mariadb:3306", EndpointError::Host), ("a..b:1", EndpointError::Host),
-            ("::1:3306", EndpointError::Host), ("[::1:3306", EndpointError::Host), ("[mariadb]:3306", EndpointError::Host), ("-a:1", EndpointError::Host), ("/run/mysqld.sock:1", EndpointError::Host),
+            ("mariadb", EndpointError::NoPort),
+            ("mariadb:", EndpointError::Port),
+            ("mariadb:0", EndpointError::Port),
+            ("mariadb:65536", EndpointError::Port),
+            ("mariadb:99999", EndpointError::Port),
+            ("mariadb:+1", EndpointError::Port),
+            ("mariadb:3306?allowAllFiles=true", EndpointError::Port),
+            (":3306", EndpointError::Host),
+            ("tcp://mariadb:3306", EndpointError::Host),
+            ("user@mariadb:3306", EndpointError::Host),
+            ("a..b:1", EndpointError::Host),
+            ("::1:3306", EndpointError::Host),
+            ("[::1:3306", EndpointError::Host),
+            ("[mariadb]:3306", EndpointError::Host),
+            ("-a:1", EndpointError::Host),
+            ("/run/mysqld.sock:1", EndpointError::Host),
         ];
         for (text, error) in cases {
             assert_eq!(text.parse::<HostPort>(), Err(error), "{text}");

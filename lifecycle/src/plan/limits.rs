@@ -50,7 +50,10 @@ fn check_load(load: &Load, problems: &mut Problems) {
     }
     let largest = stages.iter().map(|stage| stage.vus).max().unwrap_or(0);
     if *workers > largest {
-        problems.add("spec.load.workers", format!("{workers} workers are more than the {largest} virtual users of the largest stage; some would be idle throughout"));
+        problems.add(
+            "spec.load.workers",
+            format!("{workers} workers are more than the {largest} virtual users of the largest stage; some would be idle throughout"),
+        );
     }
     if stages.is_empty() {
         problems.add("spec.load.stages", "there must be at least one stage");
@@ -65,7 +68,10 @@ fn check_load(load: &Load, problems: &mut Problems) {
         } else if per_worker > MOST_VUS_PER_WORKER {
             problems.add(
                 format!("spec.load.stages[{index}].vus"),
-                format!("{per_worker} virtual users for one worker are more than {MOST_VUS_PER_WORKER}; use at least {} workers", stage.vus.div_ceil(MOST_VUS_PER_WORKER)),
+                format!(
+                    "{per_worker} virtual users for one worker are more than {MOST_VUS_PER_WORKER}; use at least {} workers",
+                    stage.vus.div_ceil(MOST_VUS_PER_WORKER)
+                ),
             );
         }
         if stages.iter().take(index).any(|earlier| earlier.name == stage.name) {
@@ -93,7 +99,9 @@ fn check_slo(slo: &Slo, path: &str, problems: &mut Problems) {
 
 fn check_deadlines(deadlines: &Deadlines, problems: &mut Problems) {
     let Deadlines { queue, fixtures, barrier, drain, collect } = deadlines;
-    for (name, span, most) in [("queue", queue, 10 * DAY), ("fixtures", fixtures, DAY), ("barrier", barrier, DAY), ("drain", drain, LONGEST_DRAIN), ("collect", collect, DAY)] {
+    for (name, span, most) in
+        [("queue", queue, 10 * DAY), ("fixtures", fixtures, DAY), ("barrier", barrier, DAY), ("drain", drain, LONGEST_DRAIN), ("collect", collect, DAY)]
+    {
         check_span(&format!("spec.deadlines.{name}"), span, SECOND..=most, problems);
     }
 }

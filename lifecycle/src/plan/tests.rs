@@ -54,7 +54,10 @@ fn each_limit_refuses_with_the_path_of_its_field() {
     let cases: Vec<((&str, Value), &str)> = vec![
         (("/target/endpoint", json!("mariadb.sut.svc:99999")), "spec.target.endpoint: the port must be a whole number from 1 to 65535"),
         (("/target/endpoint", json!("mariadb.sut.svc:0")), "spec.target.endpoint: the port must be a whole number from 1 to 65535"),
-        (("/target/endpoint", json!("a..b:3306")), "spec.target.endpoint: the host must be a DNS name, an IPv4 address or an IPv6 address in brackets, without scheme or options"),
+        (
+            ("/target/endpoint", json!("a..b:3306")),
+            "spec.target.endpoint: the host must be a DNS name, an IPv4 address or an IPv6 address in brackets, without scheme or options",
+        ),
         (("/load/workers", json!(33)), "spec.load.workers: 33 workers are more than the 32 virtual users of the largest stage; some would be idle throughout"),
         (("/load/workers", json!(0)), "spec.load.workers: there must be 1 to 1000 workers"),
         (("/load/stages", json!([])), "spec.load.workers: 2 workers are more than the 0 virtual users of the largest stage; some would be idle throughout"),
@@ -76,9 +79,15 @@ fn each_limit_refuses_with_the_path_of_its_field() {
         (slo(json!({"metric": "p99"})), "spec.slos[0]: p99 needs below, a latency, and only that"),
         (slo(json!({"metric": "errorRate", "atMost": 1.5})), "spec.slos[0]: errorRate needs atMost, a share from 0 to 1, and only that"),
         (slo(json!({"metric": "throughput", "below": "1s"})), "spec.slos[0]: throughput needs atLeast, queries per second, and only that"),
-        (slo(json!({"metric": "p99", "query": "Nowhere", "below": "1s"})), "spec.slos[0].query: no query Nowhere runs; those that run are PointLookup, CountAll"),
+        (
+            slo(json!({"metric": "p99", "query": "Nowhere", "below": "1s"})),
+            "spec.slos[0].query: no query Nowhere runs; those that run are PointLookup, CountAll",
+        ),
         (slo(json!({"metric": "p99", "stage": "peak", "below": "1s"})), "spec.slos[0].stage: there is no stage peak; there are warmup, steady"),
-        (("/workload/mix", json!([{"query": "Nowhere", "weight": 1}])), "spec.workload.mix[0].query: the workload has no query Nowhere; it has PointLookup, CountAll"),
+        (
+            ("/workload/mix", json!([{"query": "Nowhere", "weight": 1}])),
+            "spec.workload.mix[0].query: the workload has no query Nowhere; it has PointLookup, CountAll",
+        ),
         (("/workload/mix", json!([{"query": "CountAll", "weight": 1}])), "spec.slos[0].query: no query PointLookup runs; those that run are CountAll"),
     ];
     for ((pointer, value), expected) in cases {
@@ -91,12 +100,15 @@ fn each_limit_refuses_with_the_path_of_its_field() {
 fn mistakes_in_the_workload_are_told_by_line_beside_those_of_the_plan() {
     let problems = resolve(&with("/load/queryTimeout", json!("2h")), "-- @type: sql\n-- @name: A\n\n-- @name: A\nSELECT 1; SELECT 2").unwrap_err();
     let told: Vec<_> = problems.iter().map(ToString::to_string).collect();
-    assert_eq!(told, [
-        "spec.load.queryTimeout: 2h is not from 1ms to 1h",
-        "spec.workload.source line 2: this block has no statement",
-        "spec.workload.source line 4: the name A is taken by A on line 2; upper and lower case make no difference",
-        "spec.workload.source line 5: a second statement begins here; write one statement in each block, stored procedures as one CALL",
-    ]);
+    assert_eq!(
+        told,
+        [
+            "spec.load.queryTimeout: 2h is not from 1ms to 1h",
+            "spec.workload.source line 2: this block has no statement",
+            "spec.workload.source line 4: the name A is taken by A on line 2; upper and lower case make no difference",
+            "spec.workload.source line 5: a second statement begins here; write one statement in each block, stored procedures as one CALL",
+        ]
+    );
 }
 
 #[test]

@@ -20,10 +20,15 @@ pub(super) fn summary(report: &Report<'_>) -> String {
     checks(&mut text, &verdict.checks);
     headline(&mut text, &summary.headline);
     table(&mut text, "Queries, measured stages", "query", summary.queries.iter().map(|row| (row.query.as_deref().unwrap_or_default().to_owned(), row)));
-    table(&mut text, "Stages, all queries", "stage", summary.stages.iter().map(|row| {
-        let name = row.stage.as_deref().unwrap_or_default();
-        (if row.measured { name.to_owned() } else { format!("{name} (not measured)") }, row)
-    }));
+    table(
+        &mut text,
+        "Stages, all queries",
+        "stage",
+        summary.stages.iter().map(|row| {
+            let name = row.stage.as_deref().unwrap_or_default();
+            (if row.measured { name.to_owned() } else { format!("{name} (not measured)") }, row)
+        }),
+    );
     errors(&mut text, &summary.stages, samples);
     identity(&mut text, report);
     text
@@ -43,10 +48,16 @@ fn checks(text: &mut String, checks: &[Check]) {
 }
 
 fn headline(text: &mut String, row: &Row) {
-    line(text, &format!(
-        "\n## Headline\n\n{} queries answered in {:.1} s of measured load: {:.1} per second, error rate {:.4} %.",
-        row.ok, row.seconds, row.throughput(), row.error_rate() * 100.0
-    ));
+    line(
+        text,
+        &format!(
+            "\n## Headline\n\n{} queries answered in {:.1} s of measured load: {:.1} per second, error rate {:.4} %.",
+            row.ok,
+            row.seconds,
+            row.throughput(),
+            row.error_rate() * 100.0
+        ),
+    );
     if let Some(Latency { count: _, min, mean, p50, p90, p95, p99, p999, max }) = &row.latency {
         let [min, p50, p90, p95, p99, p999, max] = [min, p50, p90, p95, p99, p999, max].map(|micros| human(*micros));
         line(text, &format!("Latency: p50 {p50}, p90 {p90}, p95 {p95}, p99 {p99}, p99.9 {p999}, mean {}, from {min} to {max}.", human_mean(*mean)));
@@ -54,13 +65,27 @@ fn headline(text: &mut String, row: &Row) {
 }
 
 fn table<'a>(text: &mut String, title: &str, first: &str, rows: impl Iterator<Item = (String, &'a Row)>) {
-    line(text, &format!("\n## {title}\n\n| {first} | answered | errors | per second | p50 | p95 | p99 | p99.9 | max |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|"));
+    line(
+        text,
+        &format!("\n## {title}\n\n| {first} | answered | errors | per second | p50 | p95 | p99 | p99.9 | max |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|"),
+    );
     for (name, row) in rows {
         let shown = |of: fn(&Latency) -> u64| row.latency.as_ref().map_or_else(|| "–".to_owned(), |latency| human(of(latency)));
-        line(text, &format!(
-            "| {} | {} | {} | {:.1} | {} | {} | {} | {} | {} |",
-            cell(&name), row.ok, row.failures(), row.throughput(), shown(|l| l.p50), shown(|l| l.p95), shown(|l| l.p99), shown(|l| l.p999), shown(|l| l.max)
-        ));
+        line(
+            text,
+            &format!(
+                "| {} | {} | {} | {:.1} | {} | {} | {} | {} | {} |",
+                cell(&name),
+                row.ok,
+                row.failures(),
+                row.throughput(),
+                shown(|l| l.p50),
+                shown(|l| l.p95),
+                shown(|l| l.p99),
+                shown(|l| l.p999),
+                shown(|l| l.max)
+            ),
+        );
     }
 }
 
@@ -73,7 +98,16 @@ fn errors(text: &mut String, stages: &[Row], samples: &[SampleGroup]) {
     line(text, "| stage | class | errors | p50 | max |\n|---|---|---:|---:|---:|");
     for row in stages {
         for (class, latency) in &row.failed {
-            line(text, &format!("| {} | {class} | {} | {} | {} |", cell(row.stage.as_deref().unwrap_or_default()), latency.count, human(latency.p50), human(latency.max)));
+            line(
+                text,
+                &format!(
+                    "| {} | {class} | {} | {} | {} |",
+                    cell(row.stage.as_deref().unwrap_or_default()),
+                    latency.count,
+                    human(latency.p50),
+                    human(latency.max)
+                ),
+            );
         }
     }
     if samples.is_empty() {
@@ -81,16 +115,23 @@ fn errors(text: &mut String, stages: &[Row], samples: &[SampleGroup]) {
     }
     line(text, "\n| query | class | code | sampled | first in | message |\n|---|---|---|---:|---|---|");
     for SampleGroup { query, class, code, message, count, first_second, first_worker } in samples.iter().take(SHOWN_SAMPLES) {
-        line(text, &format!("| {} | {} | {} | {count} | second {first_second}, worker {first_worker} | {} |", cell(query), cell(class), cell(code), cell(message)));
+        line(
+            text,
+            &format!("| {} | {} | {} | {count} | second {first_second}, worker {first_worker} | {} |", cell(query), cell(class), cell(code), cell(message)),
+        );
     }
 }
 
 fn identity(text: &mut String, report: &Report<'_>) {
     let Report { plan, facts, collected_at, .. } = report;
     let target = &plan.spec.target;
-    let stages: Vec<String> = plan.spec.load.stages.iter().map(|stage| {
-        format!("{} {} {}{} users", stage.name, stage.duration, if stage.ramp { "to " } else { "" }, stage.vus)
-    }).collect();
+    let stages: Vec<String> = plan
+        .spec
+        .load
+        .stages
+        .iter()
+        .map(|stage| format!("{} {} {}{} users", stage.name, stage.duration, if stage.ramp { "to " } else { "" }, stage.vus))
+        .collect();
     let rows = [
         ("run", format!("{}/{} ({})", plan.run.namespace, plan.run.name, plan.run.uid)),
         ("plan", format!("{} generation {}", plan.plan_name, plan.plan_generation)),

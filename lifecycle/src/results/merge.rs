@@ -180,7 +180,11 @@ impl<'a> Merger<'a> {
             headline: rows.row(None, None, &queries, &measured),
             queries: queries.iter().map(|query| rows.row(Some(*query), None, &[*query], &measured)).collect(),
             stages: (0..seconds.len()).map(|stage| rows.row(None, Some(stage), &queries, &[stage])).collect(),
-            cells: queries.iter().flat_map(|query| (0..seconds.len()).map(|stage| (*query, stage))).map(|(query, stage)| rows.row(Some(query), Some(stage), &[query], &[stage])).collect(),
+            cells: queries
+                .iter()
+                .flat_map(|query| (0..seconds.len()).map(|stage| (*query, stage)))
+                .map(|(query, stage)| rows.row(Some(query), Some(stage), &[query], &[stage]))
+                .collect(),
             timeline: self.timeline,
             workers: self.logs.into_iter().map(|log| log.row).collect(),
             ended_early,
@@ -257,22 +261,30 @@ const NANOS: u128 = 1_000_000_000;
 
 /// When each stage ends, in nanoseconds since the start.
 fn stage_ends(plan: &FrozenPlan) -> Vec<u128> {
-    plan.spec.load.stages.iter().scan(0, |end, stage| {
-        *end += stage.duration.span().as_nanos();
-        Some(*end)
-    }).collect()
+    plan.spec
+        .load
+        .stages
+        .iter()
+        .scan(0, |end, stage| {
+            *end += stage.duration.span().as_nanos();
+            Some(*end)
+        })
+        .collect()
 }
 
 /// How long each stage lasted, in seconds; `ended` is the second at which an early end cut them off.
 #[expect(clippy::cast_precision_loss, reason = "at most a day in nanoseconds, less than 2^53")]
 fn stage_seconds(plan: &FrozenPlan, ended: Option<u64>) -> Vec<f64> {
     let mut start = 0;
-    stage_ends(plan).into_iter().map(|end| {
-        let real_end = ended.map_or(end, |ended| end.min(u128::from(ended) * NANOS));
-        let nanos = real_end.saturating_sub(start);
-        start = end;
-        nanos as f64 / 1e9
-    }).collect()
+    stage_ends(plan)
+        .into_iter()
+        .map(|end| {
+            let real_end = ended.map_or(end, |ended| end.min(u128::from(ended) * NANOS));
+            let nanos = real_end.saturating_sub(start);
+            start = end;
+            nanos as f64 / 1e9
+        })
+        .collect()
 }
 
 fn bounded(text: &str) -> String {

@@ -2,7 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::{contract::FrozenPlan, histogram::Histogram, results::{Merger, Summary}};
+use crate::{
+    contract::FrozenPlan,
+    histogram::Histogram,
+    results::{Merger, Summary},
+};
 
 /// Two workers; a warm-up of 2 s and two measured stages of 3 s and 5 s; two queries. `fields` stand in for those of the spec.
 #[expect(clippy::needless_pass_by_value, reason = "tests hand in a literal")]
@@ -21,7 +25,8 @@ pub(crate) fn plan(fields: Value) -> FrozenPlan {
         "run": {"namespace": "team-a", "name": "nightly-7", "uid": "6f2c9a52", "id": "checkout_20260307-2359_5b54ae4d"},
         "planName": "checkout", "planGeneration": 3, "digest": "d1".repeat(32), "spec": spec,
         "queries": [{"name": "PointLookup", "sql": "SELECT ?", "weight": 3}, {"name": "CountAll", "sql": "SELECT 1", "weight": 1}],
-    })).unwrap()
+    }))
+    .unwrap()
 }
 
 /// A line of a worker's log: `tag` is `query|stage|outcome`.

@@ -65,7 +65,13 @@ pub fn group_samples<'a>(files: impl IntoIterator<Item = &'a [u8]>) -> Result<Ve
         let WorkerFile { worker, samples } = serde_json::from_slice(file)?;
         for ErrorSample { second, query, class, code, message, count } in samples {
             let group = groups.entry((query.clone(), class.clone(), code.clone())).or_insert_with(|| SampleGroup {
-                query, class, code, message: String::new(), count: 0, first_second: u64::MAX, first_worker: worker,
+                query,
+                class,
+                code,
+                message: String::new(),
+                count: 0,
+                first_second: u64::MAX,
+                first_worker: worker,
             });
             group.count = group.count.saturating_add(count);
             if (second, worker) < (group.first_second, group.first_worker) || group.message.is_empty() {
@@ -91,10 +97,29 @@ mod tests {
             {"second":3,"query":"A","class":"other","code":"1146","message":"Table 'x' doesn't exist","count":2}]}"#;
         let one = br#"{"worker":1,"omitted":0,"samples":[{"second":2,"query":"A","class":"other","code":"1146","message":"first","count":5}]}"#;
         let groups = group_samples([&zero[..], &one[..]]).unwrap();
-        assert_eq!(groups, [
-            SampleGroup { query: "A".into(), class: "other".into(), code: "1146".into(), message: "first".into(), count: 7, first_second: 2, first_worker: 1 },
-            SampleGroup { query: "A".into(), class: "timeout".into(), code: String::new(), message: "took too long".into(), count: 1, first_second: 9, first_worker: 0 },
-        ]);
+        assert_eq!(
+            groups,
+            [
+                SampleGroup {
+                    query: "A".into(),
+                    class: "other".into(),
+                    code: "1146".into(),
+                    message: "first".into(),
+                    count: 7,
+                    first_second: 2,
+                    first_worker: 1
+                },
+                SampleGroup {
+                    query: "A".into(),
+                    class: "timeout".into(),
+                    code: String::new(),
+                    message: "took too long".into(),
+                    count: 1,
+                    first_second: 9,
+                    first_worker: 0
+                },
+            ]
+        );
     }
 
     #[test]

@@ -80,7 +80,8 @@ fn resolve(observed: &Observed) -> Result<FrozenPlan, Refusal> {
     };
     let text = workload(view)?;
     let resolved = plan::resolve(&view.plan.spec, text).map_err(|problems| {
-        let reason = if problems.iter().all(|problem| problem.path.starts_with("spec.workload.source")) { Reason::WorkloadInvalid } else { Reason::PlanInvalid };
+        let reason =
+            if problems.iter().all(|problem| problem.path.starts_with("spec.workload.source")) { Reason::WorkloadInvalid } else { Reason::PlanInvalid };
         let listed: Vec<String> = problems.iter().map(|problem| format!("{}: {}", problem.path, problem.message)).collect();
         Refusal::Wrong(reason, format!("TestPlan {name} cannot be run: {}", listed.join("; ")))
     })?;

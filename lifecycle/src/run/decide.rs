@@ -4,7 +4,12 @@
 use crucible_crds::Phase;
 
 use super::{
-    admission, collection, decision::Decision, draft::{Draft, Step}, ending, execution, observed::Observed, queue, stopping, waiting_room,
+    admission, collection,
+    decision::Decision,
+    draft::{Draft, Step},
+    ending, execution,
+    observed::Observed,
+    queue, stopping, waiting_room,
 };
 
 /// What is to be done about a run, given everything that is known about it.

@@ -138,8 +138,7 @@ impl Draft {
             self.notice(Severity::Warning, reason, message.clone());
             self.status.completed_at = Some(MicroTime(self.now));
             self.status.queue = None;
-            self.status.verdict =
-                Some(Verdict { outcome: outcome_of(reason), reasons: vec![reason.to_string(), bounded(message, 300)], checks: Vec::new() });
+            self.status.verdict = Some(Verdict { outcome: outcome_of(reason), reasons: vec![reason.to_string(), bounded(message, 300)], checks: Vec::new() });
             self.ensure.clear();
             self.order = Order::None;
             self.remove_workers();

@@ -25,10 +25,13 @@ pub fn record(observed: &Observed, draft: &mut Draft, plan: &FrozenPlan) {
         workers.cpu_share = cpu_share(observed, plan, draft.now).or(workers.cpu_share.take());
     }
     let reports = || observed.fleet.workers.values().map(|heard| &heard.report);
-    if let Some(first) = reports().filter_map(|report| report.first_query_unix_nanos).min().and_then(|nanos| jiff::Timestamp::from_nanosecond(nanos.into()).ok()) {
+    if let Some(first) =
+        reports().filter_map(|report| report.first_query_unix_nanos).min().and_then(|nanos| jiff::Timestamp::from_nanosecond(nanos.into()).ok())
+    {
         draft.status.first_query_at.get_or_insert(MicroTime(first));
     }
-    if let Some(last) = reports().filter_map(|report| report.last_query_unix_nanos).max().and_then(|nanos| jiff::Timestamp::from_nanosecond(nanos.into()).ok()) {
+    if let Some(last) = reports().filter_map(|report| report.last_query_unix_nanos).max().and_then(|nanos| jiff::Timestamp::from_nanosecond(nanos.into()).ok())
+    {
         draft.status.last_query_at = Some(MicroTime(last));
     }
     let every = PROGRESS.max(length(&draft.status) / PARTS);
@@ -55,10 +58,15 @@ fn length(status: &TestRunStatus) -> Duration {
 /// The name of the stage that is on so long after the start.
 fn stage_at(plan: &FrozenPlan, elapsed: Duration) -> Option<String> {
     let mut end = Duration::ZERO;
-    plan.spec.load.stages.iter().find(|stage| {
-        end += stage.duration.span();
-        elapsed < end
-    }).map(|stage| stage.name.to_string())
+    plan.spec
+        .load
+        .stages
+        .iter()
+        .find(|stage| {
+            end += stage.duration.span();
+            elapsed < end
+        })
+        .map(|stage| stage.name.to_string())
 }
 
 /// The newest seconds of the fleet in words.

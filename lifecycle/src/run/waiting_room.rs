@@ -106,7 +106,9 @@ fn refused(observed: &Observed, plan: &FrozenPlan, draft: &Draft) -> Option<(Rea
     for pod in observed.pods.found().into_iter().flatten() {
         let age = draft.since(pod.created);
         match &pod.state {
-            PodState::ImagePull(why) if age >= PULL_GRACE => return Some((Reason::ImagePull, format!("The image of pod {} cannot be pulled: {why}", pod.name))),
+            PodState::ImagePull(why) if age >= PULL_GRACE => {
+                return Some((Reason::ImagePull, format!("The image of pod {} cannot be pulled: {why}", pod.name)));
+            }
             PodState::ConfigError(why) if age >= CONFIG_GRACE => return Some((Reason::SecretNotFound, format!("Pod {} cannot be started: {why}", pod.name))),
             PodState::ImagePull(_)
             | PodState::ConfigError(_)
@@ -132,7 +134,13 @@ fn late(observed: &Observed, plan: &FrozenPlan, ready: &[u32]) -> (Reason, Strin
         PodState::ConfigError(why) => Some((Reason::SecretNotFound, format!("Pod {} cannot be started: {why}", pod.name))),
         PodState::Starting | PodState::Running | PodState::Ended { .. } | PodState::Leaving(_) => None,
     });
-    let rejected = || observed.job.found().and_then(|job| job.create_error.as_ref()).map(|why| (Reason::WorkersRejected, format!("The cluster refuses the worker pods: {why}")));
+    let rejected = || {
+        observed
+            .job
+            .found()
+            .and_then(|job| job.create_error.as_ref())
+            .map(|why| (Reason::WorkersRejected, format!("The cluster refuses the worker pods: {why}")))
+    };
     if let Some(story) = told.or_else(rejected) {
         return story;
     }

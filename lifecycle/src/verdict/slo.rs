@@ -67,7 +67,11 @@ struct Finding {
 
 fn error_rate(limit: f64, row: Option<&Row>, least: u64) -> Finding {
     let row = row.filter(|row| row.ended() >= least);
-    Finding { limit: format!("<= {}", number(limit)), observed: row.map(|row| number(row.error_rate())), held: row.is_some_and(|row| row.error_rate() <= limit) }
+    Finding {
+        limit: format!("<= {}", number(limit)),
+        observed: row.map(|row| number(row.error_rate())),
+        held: row.is_some_and(|row| row.error_rate() <= limit),
+    }
 }
 
 /// Decided by time, not by the number of queries: that there were few is what a throughput says.

@@ -49,11 +49,21 @@ fn each_kind_of_limit_is_judged_on_its_row() {
 
 #[test]
 fn a_run_whose_every_check_holds_has_passed() {
-    let verdict = judged(json!({"slos": [{"metric": "p50", "below": "20ms"}], "validity": {"minQueries": 30, "maxStartSkew": "20ms", "maxWorkerCpu": 0.9}}), &facts());
+    let verdict =
+        judged(json!({"slos": [{"metric": "p50", "below": "20ms"}], "validity": {"minQueries": 30, "maxStartSkew": "20ms", "maxWorkerCpu": 0.9}}), &facts());
     assert_eq!(verdict.outcome, Outcome::Passed);
     assert_eq!(verdict.reasons, ["AllChecksHeld: all 5 checks held"]);
     let checks: Vec<_> = verdict.checks.iter().map(|check| format!("{}: {} {}", check.name, check.observed, check.limit)).collect();
-    assert_eq!(checks, ["workers with results: 2 2", "start skew: 1.20ms <= 20ms", "worker processor share: 0.42 <= 0.9", "queries answered: 100 of 105 >= 1 of at least 30", "p50: 1.00ms < 20ms"]);
+    assert_eq!(
+        checks,
+        [
+            "workers with results: 2 2",
+            "start skew: 1.20ms <= 20ms",
+            "worker processor share: 0.42 <= 0.9",
+            "queries answered: 100 of 105 >= 1 of at least 30",
+            "p50: 1.00ms < 20ms"
+        ]
+    );
 }
 
 #[test]
@@ -76,9 +86,14 @@ fn a_lost_worker_makes_the_run_invalid_whatever_the_limits_say() {
     let ended = EndedEarly { reason: "StopRequested".into(), message: "The run was stopped by its user".into() };
     let verdict = judged(json!({"slos": [{"metric": "p95", "below": "20ms"}]}), &Facts { merged_workers: 1, ended_early: Some(ended), ..facts() });
     assert_eq!(verdict.outcome, Outcome::Invalid);
-    assert_eq!(verdict.reasons, [
-        "WorkersMissing: workers with results was 1, the limit is 2", "StopRequested: The run was stopped by its user", "LimitBroken: p95 was 50.0ms, the limit is < 20ms",
-    ]);
+    assert_eq!(
+        verdict.reasons,
+        [
+            "WorkersMissing: workers with results was 1, the limit is 2",
+            "StopRequested: The run was stopped by its user",
+            "LimitBroken: p95 was 50.0ms, the limit is < 20ms",
+        ]
+    );
 }
 
 #[test]
@@ -86,7 +101,10 @@ fn a_saturated_or_scattered_load_generator_makes_the_run_invalid() {
     let fields = json!({"validity": {"maxWorkerCpu": 0.4, "maxStartSkew": "1ms", "minQueries": 10}});
     let verdict = judged(fields.clone(), &facts());
     assert_eq!(verdict.outcome, Outcome::Invalid);
-    assert_eq!(verdict.reasons, ["StartSkewTooLarge: start skew was 1.20ms, the limit is <= 1ms", "LoadGeneratorSaturated: worker processor share was 0.42, the limit is <= 0.4"]);
+    assert_eq!(
+        verdict.reasons,
+        ["StartSkewTooLarge: start skew was 1.20ms, the limit is <= 1ms", "LoadGeneratorSaturated: worker processor share was 0.42, the limit is <= 0.4"]
+    );
     let unknown = judged(fields, &Facts { start_skew_micros: None, worker_cpu_share: None, ..facts() });
     assert_eq!((unknown.outcome, unknown.reasons.len()), (Outcome::Inconclusive, 2));
 }
@@ -115,7 +133,10 @@ fn a_run_in_which_nothing_was_answered_never_passes() {
 fn a_verdict_always_fits_into_status() {
     let stage = "s".repeat(63);
     let slo = json!({"metric": "throughput", "query": "Q".repeat(64), "stage": stage, "atLeast": 1e9});
-    let verdict = judged(json!({"slos": vec![slo; 64]}), &Facts { ended_early: Some(EndedEarly { reason: "StopRequested".into(), message: "x".repeat(1024) }), ..facts() });
+    let verdict = judged(
+        json!({"slos": vec![slo; 64]}),
+        &Facts { ended_early: Some(EndedEarly { reason: "StopRequested".into(), message: "x".repeat(1024) }), ..facts() },
+    );
     assert_eq!((verdict.checks.len(), verdict.reasons.len()), (66, 2), "reasons that say the same are said once");
     assert!(verdict.reasons.iter().all(|reason| reason.chars().count() <= 300));
     assert!(verdict.checks.iter().all(|check| check.name.len() <= 200 && check.limit.len() <= 64 && check.observed.len() <= 64));

@@ -10,7 +10,14 @@ pub(super) fn checks(plan: &FrozenPlan, facts: &Facts) -> Vec<Judged> {
     let Validity { max_worker_cpu, max_start_skew, min_queries: _ } = &plan.spec.validity;
     let Facts { expected_workers, merged_workers, start_skew_micros, worker_cpu_share, ended_early: _ } = facts;
     let mut checks = vec![Judged {
-        check: check("workers with results", &expected_workers.to_string(), &merged_workers.to_string(), merged_workers >= expected_workers, true, Owner::Harness),
+        check: check(
+            "workers with results",
+            &expected_workers.to_string(),
+            &merged_workers.to_string(),
+            merged_workers >= expected_workers,
+            true,
+            Owner::Harness,
+        ),
         broken: "WorkersMissing",
     }];
     if let Some(limit) = max_start_skew {
@@ -25,7 +32,14 @@ pub(super) fn checks(plan: &FrozenPlan, facts: &Facts) -> Vec<Judged> {
         let observed = worker_cpu_share.filter(|share| share.is_finite());
         let held = observed.is_some_and(|share| share <= *limit);
         checks.push(Judged {
-            check: check("worker processor share", &format!("<= {}", number(*limit)), &observed.map_or_else(no_data, number), held, observed.is_some(), Owner::Harness),
+            check: check(
+                "worker processor share",
+                &format!("<= {}", number(*limit)),
+                &observed.map_or_else(no_data, number),
+                held,
+                observed.is_some(),
+                Owner::Harness,
+            ),
             broken: "LoadGeneratorSaturated",
         });
     }

@@ -38,11 +38,13 @@ fn value_of(text: &str) -> Result<Annotation, (ErrorKind, String)> {
     match word {
         "@type" => Ok(Annotation::Type(value.to_lowercase())),
         "@name" => Ok(Annotation::Name(value.to_owned())),
-        "@weight" => weight(value).map(Annotation::Weight).ok_or_else(|| malformed(format!("@weight must be a whole number from 1 to {MOST_WEIGHT}, as in `-- @weight: 3`"))),
+        "@weight" => weight(value)
+            .map(Annotation::Weight)
+            .ok_or_else(|| malformed(format!("@weight must be a whole number from 1 to {MOST_WEIGHT}, as in `-- @weight: 3`"))),
         "@param" => parameter(value).map_err(malformed),
-        _ => rows(value).map(Annotation::ExpectRows).ok_or_else(|| malformed(
-            "@expect-rows must be a number of rows or a range, as in `-- @expect-rows: 1`, `1..10`, `1..` or `..10`, at most 1000000000".to_owned(),
-        )),
+        _ => rows(value).map(Annotation::ExpectRows).ok_or_else(|| {
+            malformed("@expect-rows must be a number of rows or a range, as in `-- @expect-rows: 1`, `1..10`, `1..` or `..10`, at most 1000000000".to_owned())
+        }),
     }
 }
 
@@ -57,9 +59,17 @@ fn parameter(value: &str) -> Result<Annotation, String> {
     }
     let (kind, rest) = rest.trim_start().split_once(char::is_whitespace).unwrap_or((rest.trim_start(), ""));
     let values = match kind {
-        "int" => int_range(rest).ok_or_else(|| format!("@param {name} must have a smallest and a largest whole number, as in `-- @param: {name} int 1 100000`"))?,
-        "text" => choice(rest).ok_or_else(|| format!("@param {name} must have at most {MOST_VALUES} texts of at most 1024 characters, as in `-- @param: {name} text Paris|Taipei`"))?,
-        _ => return Err(format!("@param {name} must be of the kind int or text, as in `-- @param: {name} int 1 100000` or `-- @param: {name} text Paris|Taipei`")),
+        "int" => {
+            int_range(rest).ok_or_else(|| format!("@param {name} must have a smallest and a largest whole number, as in `-- @param: {name} int 1 100000`"))?
+        }
+        "text" => choice(rest).ok_or_else(|| {
+            format!("@param {name} must have at most {MOST_VALUES} texts of at most 1024 characters, as in `-- @param: {name} text Paris|Taipei`")
+        })?,
+        _ => {
+            return Err(format!(
+                "@param {name} must be of the kind int or text, as in `-- @param: {name} int 1 100000` or `-- @param: {name} text Paris|Taipei`"
+            ));
+        }
     };
     Ok(Annotation::Parameter(ParameterName(name.to_owned()), values))
 }
@@ -103,7 +113,10 @@ mod tests {
             ("--@name:A", Annotation::Name("A".into())),
             ("--\t@weight:\t3", Annotation::Weight(3)),
             ("-- @param: id int -5 100000", Annotation::Parameter("id".into(), Values::Range { min: -5, max: 100_000 })),
-            ("-- @param: city text Paris | New York|", Annotation::Parameter("city".into(), Values::Choice(vec!["Paris".into(), "New York".into(), String::new()]))),
+            (
+                "-- @param: city text Paris | New York|",
+                Annotation::Parameter("city".into(), Values::Choice(vec!["Paris".into(), "New York".into(), String::new()])),
+            ),
             ("-- @expect-rows: 1", Annotation::ExpectRows(RowBounds { min: Some(1), max: Some(1) })),
             ("-- @expect-rows: 1..10", Annotation::ExpectRows(RowBounds { min: Some(1), max: Some(10) })),
             ("-- @expect-rows: 1..", Annotation::ExpectRows(RowBounds { min: Some(1), max: None })),
@@ -124,10 +137,30 @@ mod tests {
     #[test]
     fn values_that_make_no_sense_are_refused() {
         let malformed = [
-            "-- @name A", "-- @name x: A", "-- @weight: 0", "-- @weight: -1", "-- @weight: 1.5", "-- @weight: 1000001", "-- @weight:", "-- @weight: +3",
-            "-- @param: id", "-- @param: id int", "-- @param: id int 1", "-- @param: id int 5 1", "-- @param: id int 1 2 3", "-- @param: id int 1 99999999999999999999",
-            "-- @param: 1d int 1 2", "-- @param: id float 1 2", "-- @param: city text", "-- @param:",
-            "-- @expect-rows: ..", "-- @expect-rows: 10..1", "-- @expect-rows: one", "-- @expect-rows: 1...2", "-- @expect-rows: 1000000001", "-- @expect-rows:",
+            "-- @name A",
+            "-- @name x: A",
+            "-- @weight: 0",
+            "-- @weight: -1",
+            "-- @weight: 1.5",
+            "-- @weight: 1000001",
+            "-- @weight:",
+            "-- @weight: +3",
+            "-- @param: id",
+            "-- @param: id int",
+            "-- @param: id int 1",
+            "-- @param: id int 5 1",
+            "-- @param: id int 1 2 3",
+            "-- @param: id int 1 99999999999999999999",
+            "-- @param: 1d int 1 2",
+            "-- @param: id float 1 2",
+            "-- @param: city text",
+            "-- @param:",
+            "-- @expect-rows: ..",
+            "-- @expect-rows: 10..1",
+            "-- @expect-rows: one",
+            "-- @expect-rows: 1...2",
+            "-- @expect-rows: 1000000001",
+            "-- @expect-rows:",
         ];
         for comment in malformed {
             assert!(matches!(parse(comment), Some(Err((ErrorKind::AnnotationMalformed, _)))), "{comment}: {:?}", parse(comment));

@@ -112,7 +112,13 @@ fn parameters(parameters: &[Parameter], problems: &mut Problems) -> BTreeMap<Str
 }
 
 /// The statement in the engine's placeholders, and what is bound to each of them.
-fn bind<'a>(query: &ParsedQuery, dialect: Dialect, engine: Engine, values: impl Fn(&str) -> Option<&'a Values>, problems: &mut Problems) -> (String, Vec<Binding>) {
+fn bind<'a>(
+    query: &ParsedQuery,
+    dialect: Dialect,
+    engine: Engine,
+    values: impl Fn(&str) -> Option<&'a Values>,
+    problems: &mut Problems,
+) -> (String, Vec<Binding>) {
     let ParsedQuery { name, sql, .. } = query;
     // The parser has cut this statement before; it ends where it began to.
     let tokens = lexer::tokens(sql, dialect).unwrap_or_default();
@@ -123,14 +129,19 @@ fn bind<'a>(query: &ParsedQuery, dialect: Dialect, engine: Engine, values: impl 
         }
         let line = || u32::try_from(sql.get(..token.start).unwrap_or_default().matches('\n').count()).unwrap_or(0) + query.line;
         if token.kind == Kind::Symbol('?') && engine == Engine::Mysql {
-            problems.add(format!("spec.workload.source line {}", line()), format!("the query {name} has a bare ? placeholder; write :name and declare the parameter"));
+            problems.add(
+                format!("spec.workload.source line {}", line()),
+                format!("the query {name} has a bare ? placeholder; write :name and declare the parameter"),
+            );
         }
         let Some(word) = placeholder(sql, &tokens, at) else { continue };
         let Some(values) = values(word) else {
             let word: String = word.chars().take(LONGEST_NAME).collect();
             problems.add(
                 format!("spec.workload.source line {}", line()),
-                format!("the query {name} uses :{word}, which is no parameter; declare it in spec.workload.parameters or with `-- @param: {word} int 1 100000`"),
+                format!(
+                    "the query {name} uses :{word}, which is no parameter; declare it in spec.workload.parameters or with `-- @param: {word} int 1 100000`"
+                ),
             );
             continue;
         };
@@ -141,7 +152,10 @@ fn bind<'a>(query: &ParsedQuery, dialect: Dialect, engine: Engine, values: impl 
     }
     text.push_str(sql.get(copied..).unwrap_or_default());
     if bindings.len() > MOST_PLACEHOLDERS {
-        problems.add(format!("spec.workload.source line {}", query.line), format!("the query {name} has {} placeholders; at most {MOST_PLACEHOLDERS} can be bound", bindings.len()));
+        problems.add(
+            format!("spec.workload.source line {}", query.line),
+            format!("the query {name} has {} placeholders; at most {MOST_PLACEHOLDERS} can be bound", bindings.len()),
+        );
     }
     (text, bindings)
 }

@@ -4,14 +4,34 @@
 use super::lexer::{Kind, Token};
 
 /// Words in a row, anywhere in a statement.
-const ANYWHERE: [&[&str]; 6] =
-    [&["INTO", "OUTFILE"], &["INTO", "DUMPFILE"], &["LOAD_FILE"], &["XP_CMDSHELL"], &["DROP", "DATABASE"], &["DROP", "SCHEMA"]];
+const ANYWHERE: [&[&str]; 6] = [&["INTO", "OUTFILE"], &["INTO", "DUMPFILE"], &["LOAD_FILE"], &["XP_CMDSHELL"], &["DROP", "DATABASE"], &["DROP", "SCHEMA"]];
 
 /// Words that a statement begins with.
 const AT_THE_START: [&[&str]; 24] = [
-    &["DROP", "KEYSPACE"], &["DROP", "TABLESPACE"], &["DROP", "USER"], &["DROP", "ROLE"], &["CREATE", "USER"], &["ALTER", "USER"], &["GRANT"], &["REVOKE"],
-    &["SHUTDOWN"], &["RESTART"], &["KILL"], &["LOAD", "DATA"], &["LOAD", "XML"], &["SET", "GLOBAL"], &["SET", "PERSIST"], &["SET", "PASSWORD"],
-    &["RESET"], &["PURGE"], &["FLUSH"], &["INSTALL"], &["UNINSTALL"], &["CHANGE", "MASTER"], &["CHANGE", "REPLICATION"], &["ALTER", "SYSTEM"],
+    &["DROP", "KEYSPACE"],
+    &["DROP", "TABLESPACE"],
+    &["DROP", "USER"],
+    &["DROP", "ROLE"],
+    &["CREATE", "USER"],
+    &["ALTER", "USER"],
+    &["GRANT"],
+    &["REVOKE"],
+    &["SHUTDOWN"],
+    &["RESTART"],
+    &["KILL"],
+    &["LOAD", "DATA"],
+    &["LOAD", "XML"],
+    &["SET", "GLOBAL"],
+    &["SET", "PERSIST"],
+    &["SET", "PASSWORD"],
+    &["RESET"],
+    &["PURGE"],
+    &["FLUSH"],
+    &["INSTALL"],
+    &["UNINSTALL"],
+    &["CHANGE", "MASTER"],
+    &["CHANGE", "REPLICATION"],
+    &["ALTER", "SYSTEM"],
 ];
 
 /// The words that make a statement one of these, with the first of its tokens that is one; nothing for any other.
@@ -39,7 +59,10 @@ pub(super) fn find(text: &str, code: &[Token]) -> Option<(String, Token)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::lexer::{Dialect, tokens}, *};
+    use super::{
+        super::lexer::{Dialect, tokens},
+        *,
+    };
 
     fn found(text: &str) -> Option<String> {
         let tokens = tokens(text, Dialect { mysql: true, postgres: false }).unwrap();
@@ -50,10 +73,20 @@ mod tests {
     #[test]
     fn statements_that_destroy_more_than_rows_are_found() {
         let cases = [
-            ("DROP DATABASE shop", "DROP DATABASE"), ("drop /* x */ schema shop", "DROP SCHEMA"), ("SHUTDOWN", "SHUTDOWN"), ("LOAD DATA LOCAL INFILE 'x' INTO TABLE t", "LOAD DATA"),
-            ("SELECT * FROM t INTO OUTFILE '/tmp/x'", "INTO OUTFILE"), ("SELECT a INTO DUMPFILE 'x' FROM t", "INTO DUMPFILE"), ("SELECT LOAD_FILE('/etc/passwd')", "LOAD_FILE"),
-            ("EXEC xp_cmdshell 'dir'", "XP_CMDSHELL"), ("COPY t TO PROGRAM 'x'", "COPY … PROGRAM"), ("/*!50000 DROP DATABASE shop */", "DROP DATABASE"), ("/*!50000 SHUTDOWN */", "SHUTDOWN"),
-            ("SET GLOBAL max_connections = 1", "SET GLOBAL"), ("kill 5", "KILL"), ("GRANT ALL ON *.* TO x", "GRANT"),
+            ("DROP DATABASE shop", "DROP DATABASE"),
+            ("drop /* x */ schema shop", "DROP SCHEMA"),
+            ("SHUTDOWN", "SHUTDOWN"),
+            ("LOAD DATA LOCAL INFILE 'x' INTO TABLE t", "LOAD DATA"),
+            ("SELECT * FROM t INTO OUTFILE '/tmp/x'", "INTO OUTFILE"),
+            ("SELECT a INTO DUMPFILE 'x' FROM t", "INTO DUMPFILE"),
+            ("SELECT LOAD_FILE('/etc/passwd')", "LOAD_FILE"),
+            ("EXEC xp_cmdshell 'dir'", "XP_CMDSHELL"),
+            ("COPY t TO PROGRAM 'x'", "COPY … PROGRAM"),
+            ("/*!50000 DROP DATABASE shop */", "DROP DATABASE"),
+            ("/*!50000 SHUTDOWN */", "SHUTDOWN"),
+            ("SET GLOBAL max_connections = 1", "SET GLOBAL"),
+            ("kill 5", "KILL"),
+            ("GRANT ALL ON *.* TO x", "GRANT"),
         ];
         for (text, what) in cases {
             assert_eq!(found(text).as_deref(), Some(what), "{text}");
@@ -63,8 +96,19 @@ mod tests {
     #[test]
     fn ordinary_statements_are_left_alone() {
         let cases = [
-            "SELECT 'DROP DATABASE shop'", "SELECT `shutdown` FROM t", "SELECT 1 -- DROP DATABASE", "DELETE FROM t WHERE id = 1", "TRUNCATE t", "DROP TABLE t",
-            "INSERT INTO shutdown VALUES (1)", "SELECT kill FROM bill", "COPY t FROM STDIN", "SELECT program FROM copy", "SET SESSION x = 1", "", "1",
+            "SELECT 'DROP DATABASE shop'",
+            "SELECT `shutdown` FROM t",
+            "SELECT 1 -- DROP DATABASE",
+            "DELETE FROM t WHERE id = 1",
+            "TRUNCATE t",
+            "DROP TABLE t",
+            "INSERT INTO shutdown VALUES (1)",
+            "SELECT kill FROM bill",
+            "COPY t FROM STDIN",
+            "SELECT program FROM copy",
+            "SET SESSION x = 1",
+            "",
+            "1",
         ];
         for text in cases {
             assert_eq!(found(text), None, "{text}");

@@ -180,15 +180,28 @@ mod tests {
     const STANDARD: Dialect = Dialect { mysql: false, postgres: false };
 
     fn cut(text: &str, dialect: Dialect) -> Vec<String> {
-        tokens(text, dialect).unwrap().iter().map(|token| {
-            let mark = match token.kind { Kind::Word => "w", Kind::Symbol(_) => "s", Kind::Quoted => "q", Kind::LineComment => "l", Kind::BlockComment => "b" };
-            format!("{mark} {}", token.text(text))
-        }).collect()
+        tokens(text, dialect)
+            .unwrap()
+            .iter()
+            .map(|token| {
+                let mark = match token.kind {
+                    Kind::Word => "w",
+                    Kind::Symbol(_) => "s",
+                    Kind::Quoted => "q",
+                    Kind::LineComment => "l",
+                    Kind::BlockComment => "b",
+                };
+                format!("{mark} {}", token.text(text))
+            })
+            .collect()
     }
 
     #[test]
     fn code_literals_names_and_comments_are_told_apart() {
-        assert_eq!(cut("SELECT a1, 'it''s' FROM `t x` -- rest\n/* b */ ;", MYSQL), ["w SELECT", "w a1", "s ,", "q 'it''s'", "w FROM", "q `t x`", "l -- rest", "b /* b */", "s ;"]);
+        assert_eq!(
+            cut("SELECT a1, 'it''s' FROM `t x` -- rest\n/* b */ ;", MYSQL),
+            ["w SELECT", "w a1", "s ,", "q 'it''s'", "w FROM", "q `t x`", "l -- rest", "b /* b */", "s ;"]
+        );
         assert_eq!(cut("5--3 # no", MYSQL), ["w 5", "s -", "s -", "w 3", "l # no"]);
         assert_eq!(cut("5--3", STANDARD), ["w 5", "l --3"]);
         assert_eq!(cut("--@name: A\nx--@y", MYSQL), ["l --@name: A", "w x", "s -", "s -", "s @", "w y"]);
@@ -207,7 +220,9 @@ mod tests {
 
     #[test]
     fn what_never_ends_is_named_by_its_beginning() {
-        for (text, start, what) in [("a 'b", 2, "literal"), ("\"b", 0, "quoted text"), ("x `", 2, "quoted name"), ("1 /* 2", 2, "comment"), (r"'a\'", 0, "literal")] {
+        for (text, start, what) in
+            [("a 'b", 2, "literal"), ("\"b", 0, "quoted text"), ("x `", 2, "quoted name"), ("1 /* 2", 2, "comment"), (r"'a\'", 0, "literal")]
+        {
             assert_eq!(tokens(text, MYSQL), Err(Unterminated { start, what }), "{text}");
         }
         assert_eq!(tokens("$a$ b", POSTGRES), Err(Unterminated { start: 0, what: "literal" }));

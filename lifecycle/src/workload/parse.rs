@@ -149,9 +149,13 @@ impl Parser<'_> {
                 blocks.push(block);
             }
             (_, None) => self.error(token.start, ErrorKind::AnnotationMisplaced, "this annotation must stand in a block, after its `-- @name: QueryName`"),
-            (Annotation::Weight(_), Some(Block { weight: Some(_), .. })) => self.error(token.start, ErrorKind::AnnotationRepeated, "@weight stands twice in this block"),
+            (Annotation::Weight(_), Some(Block { weight: Some(_), .. })) => {
+                self.error(token.start, ErrorKind::AnnotationRepeated, "@weight stands twice in this block")
+            }
             (Annotation::Weight(weight), Some(block)) => block.weight = Some(weight),
-            (Annotation::ExpectRows(_), Some(Block { expect_rows: Some(_), .. })) => self.error(token.start, ErrorKind::AnnotationRepeated, "@expect-rows stands twice in this block"),
+            (Annotation::ExpectRows(_), Some(Block { expect_rows: Some(_), .. })) => {
+                self.error(token.start, ErrorKind::AnnotationRepeated, "@expect-rows stands twice in this block")
+            }
             (Annotation::ExpectRows(rows), Some(block)) => block.expect_rows = Some(rows),
             (Annotation::Parameter(name, _), Some(block)) if block.parameters.iter().any(|(known, _)| *known == name) => {
                 self.error(token.start, ErrorKind::AnnotationRepeated, format!("@param {name} stands twice in this block"));
@@ -165,7 +169,11 @@ impl Parser<'_> {
         let name = if is_name(name) {
             Ok(QueryName(name.to_owned()))
         } else {
-            self.error(start, ErrorKind::NameInvalid, format!("{shown:?} cannot be the name of a query: use letters, digits and _, not a digit first, at most {LONGEST_NAME}"));
+            self.error(
+                start,
+                ErrorKind::NameInvalid,
+                format!("{shown:?} cannot be the name of a query: use letters, digits and _, not a digit first, at most {LONGEST_NAME}"),
+            );
             Err(())
         };
         Block { name, start, weight: None, parameters: Vec::new(), expect_rows: None, code: Vec::new() }
@@ -178,7 +186,11 @@ impl Parser<'_> {
             let (first, first_name) = *seen.entry(name.to_lowercase()).or_insert((block.start, name));
             if first != block.start {
                 let line = self.line_of(first);
-                self.error(block.start, ErrorKind::NameRepeated, format!("the name {name} is taken by {first_name} on line {line}; upper and lower case make no difference"));
+                self.error(
+                    block.start,
+                    ErrorKind::NameRepeated,
+                    format!("the name {name} is taken by {first_name} on line {line}; upper and lower case make no difference"),
+                );
             }
         }
     }
@@ -195,7 +207,11 @@ impl Parser<'_> {
         if first.text(self.text).eq_ignore_ascii_case("delimiter") {
             self.error(first.start, ErrorKind::SeveralStatements, "DELIMITER is a command of the mysql program, not SQL; write one statement");
         } else if let Some(next) = next {
-            self.error(next.start, ErrorKind::SeveralStatements, "a second statement begins here; write one statement in each block, stored procedures as one CALL");
+            self.error(
+                next.start,
+                ErrorKind::SeveralStatements,
+                "a second statement begins here; write one statement in each block, stored procedures as one CALL",
+            );
         }
         if let Some((what, at)) = destructive::find(self.text, &statement) {
             self.error(at.start, ErrorKind::Destructive, format!("{what} is refused in a load test: it reaches beyond the rows of the target database"));

@@ -12,8 +12,7 @@ use crucible_lifecycle::{
     run::{
         Child, Decision, Gone, Observed, Order, decide,
         observed::{
-            Collected, Collection, Contender, Fleet, FleetSecond, Heard, HolderState, JobView, LeaseView, LiveView, PlanView, PodState, PodView,
-            Settings,
+            Collected, Collection, Contender, Fleet, FleetSecond, Heard, HolderState, JobView, LeaseView, LiveView, PlanView, PodState, PodView, Settings,
         },
     },
     seen::Seen,
@@ -80,7 +79,10 @@ impl World {
     fn new() -> Self {
         let start: Timestamp = "2026-03-01T12:00:00Z".parse().unwrap();
         let plan: TestPlan = serde_saphyr::from_str(PLAN).unwrap();
-        let mut run = TestRun::new("run-a", TestRunSpec { plan_ref: crucible_crds::test_run::PlanRef { name: "checkout".into() }, label: None, stop: false, ttl_after_finished: None });
+        let mut run = TestRun::new(
+            "run-a",
+            TestRunSpec { plan_ref: crucible_crds::test_run::PlanRef { name: "checkout".into() }, label: None, stop: false, ttl_after_finished: None },
+        );
         run.metadata = ObjectMeta {
             uid: Some(UID.to_owned()),
             namespace: Some("shop-tests".to_owned()),
@@ -121,10 +123,9 @@ impl World {
 
     fn observe(&self) -> Observed {
         let plan = match &self.plan {
-            Seen::Found(plan) => Seen::Found(PlanView {
-                plan: plan.clone(),
-                workload: self.workload.clone().unwrap_or_else(|| plan.spec.workload.source.inline.clone().into()),
-            }),
+            Seen::Found(plan) => {
+                Seen::Found(PlanView { plan: plan.clone(), workload: self.workload.clone().unwrap_or_else(|| plan.spec.workload.source.inline.clone().into()) })
+            }
             Seen::Absent => Seen::Absent,
             Seen::Unreadable(why) => Seen::Unreadable(why.clone()),
         };

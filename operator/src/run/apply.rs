@@ -260,7 +260,8 @@ impl Hand<'_> {
         });
         let runs: Api<TestRun> = self.api();
         let params = PatchParams::apply(FIELD_MANAGER).force();
-        *run = write(&self.run_name(), runs.patch_status(&self.key.name, &params, &Patch::Apply(patch)), |object, source| Error::Status { object, source }).await?;
+        *run = write(&self.run_name(), runs.patch_status(&self.key.name, &params, &Patch::Apply(patch)), |object, source| Error::Status { object, source })
+            .await?;
         self.ctx.memory.keep_written(run);
         Ok(())
     }
@@ -275,10 +276,8 @@ impl Hand<'_> {
             Gone::Lease { name, holder_uid } => self.give_lease_back(&name, &holder_uid).await,
             Gone::Finalizer => self.let_go(run).await,
             Gone::Run => {
-                let this_one = DeleteParams {
-                    preconditions: Some(Preconditions { uid: Some(self.key.uid.clone()), resource_version: None }),
-                    ..DeleteParams::default()
-                };
+                let this_one =
+                    DeleteParams { preconditions: Some(Preconditions { uid: Some(self.key.uid.clone()), resource_version: None }), ..DeleteParams::default() };
                 let runs: Api<TestRun> = self.api();
                 removed(&self.run_name(), runs.delete(&self.key.name, &this_one)).await
             }
@@ -293,10 +292,8 @@ impl Hand<'_> {
         let Some(lease) = there.filter(|lease| lease.spec.as_ref().and_then(|spec| spec.holder_identity.as_deref()) == Some(holder_uid)) else {
             return Ok(());
         };
-        let as_read = DeleteParams {
-            preconditions: Some(Preconditions { uid: lease.uid(), resource_version: lease.resource_version() }),
-            ..DeleteParams::default()
-        };
+        let as_read =
+            DeleteParams { preconditions: Some(Preconditions { uid: lease.uid(), resource_version: lease.resource_version() }), ..DeleteParams::default() };
         removed(&object, leases.delete(name, &as_read)).await
     }
 

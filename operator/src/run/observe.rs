@@ -279,7 +279,12 @@ impl Reader<'_> {
         for pod in &list.items {
             let Some(view) = pods::view(pod, now) else { continue };
             // A worker that could not check in is found by its pod's address.
-            if let Some(ip) = pod.status.as_ref().and_then(|status| status.pod_ip.as_ref()).filter(|_| !matches!(view.state, crucible_lifecycle::run::observed::PodState::Ended { .. })) {
+            if let Some(ip) = pod
+                .status
+                .as_ref()
+                .and_then(|status| status.pod_ip.as_ref())
+                .filter(|_| !matches!(view.state, crucible_lifecycle::run::observed::PodState::Ended { .. }))
+            {
                 self.ctx.fleets.learn_if_unknown(&self.key.uid, view.index, &address(ip));
             }
             views.push(view);
@@ -298,11 +303,7 @@ pub(super) fn plan_in(map: &ConfigMap, uid: &str) -> Result<FrozenPlan, String> 
 
 /// A Job in the words of decisions.
 pub(super) fn job_view(job: &Job, now: Timestamp) -> JobView {
-    JobView {
-        created: job.creation_timestamp().map_or(now, |created| created.0),
-        deleting: job.metadata.deletion_timestamp.is_some(),
-        create_error: None,
-    }
+    JobView { created: job.creation_timestamp().map_or(now, |created| created.0), deleting: job.metadata.deletion_timestamp.is_some(), create_error: None }
 }
 
 /// The text that a plan's source names.
@@ -353,7 +354,8 @@ async fn object_text(ctx: &Context, key: &str) -> Seen<String> {
 fn in_order(mut runs: Vec<TestRun>) -> Vec<Contender> {
     runs.retain(|run| !has_ended(run));
     runs.sort_by_key(|run| (run.creation_timestamp().map(|created| created.0), run.uid()));
-    let contender = |run: &TestRun| Contender { uid: run.uid().unwrap_or_default(), name: format!("{}/{}", run.namespace().unwrap_or_default(), run.name_any()) };
+    let contender =
+        |run: &TestRun| Contender { uid: run.uid().unwrap_or_default(), name: format!("{}/{}", run.namespace().unwrap_or_default(), run.name_any()) };
     runs.iter().map(contender).collect()
 }
 

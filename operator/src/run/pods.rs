@@ -56,11 +56,7 @@ pub fn is_trouble(state: &PodState) -> bool {
 fn ended(status: &PodStatus, terminated: &ContainerStateTerminated) -> PodState {
     let outcome = terminated.message.as_deref().and_then(|text| serde_json::from_str::<WorkerOutcome>(text).ok());
     let reason = taken_away(status).filter(|_| outcome.is_none());
-    PodState::Ended {
-        exit_code: terminated.exit_code,
-        reason: reason.or_else(|| terminated.reason.clone()).unwrap_or_else(|| "Error".to_owned()),
-        outcome,
-    }
+    PodState::Ended { exit_code: terminated.exit_code, reason: reason.or_else(|| terminated.reason.clone()).unwrap_or_else(|| "Error".to_owned()), outcome }
 }
 
 /// Why a pod was taken off its node, where it was.
@@ -74,7 +70,9 @@ fn waiting(container: &ContainerStatus) -> Option<PodState> {
     let reason = waiting.reason.clone()?;
     let text = waiting.message.clone().unwrap_or_else(|| reason.clone());
     match reason.as_str() {
-        "ErrImagePull" | "ImagePullBackOff" | "ErrImageNeverPull" | "InvalidImageName" | "RegistryUnavailable" | "ImageInspectError" => Some(PodState::ImagePull(text)),
+        "ErrImagePull" | "ImagePullBackOff" | "ErrImageNeverPull" | "InvalidImageName" | "RegistryUnavailable" | "ImageInspectError" => {
+            Some(PodState::ImagePull(text))
+        }
         "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => Some(PodState::ConfigError(text)),
         _ => None,
     }
@@ -105,13 +103,31 @@ mod tests {
     fn every_way_to_be_has_its_word() {
         let table = [
             ("{phase: Pending}", PodState::Starting),
-            ("{phase: Pending, conditions: [{type: PodScheduled, status: 'False', reason: Unschedulable, message: no room}]}", PodState::Unschedulable("no room".to_owned())),
-            ("{phase: Pending, containerStatuses: [{name: w, ready: false, restartCount: 0, image: i, imageID: '', state: {waiting: {reason: ContainerCreating}}}]}", PodState::Starting),
-            ("{phase: Pending, containerStatuses: [{name: w, ready: false, restartCount: 0, image: i, imageID: '', state: {waiting: {reason: ImagePullBackOff, message: not found}}}]}", PodState::ImagePull("not found".to_owned())),
-            ("{phase: Pending, containerStatuses: [{name: w, ready: false, restartCount: 0, image: i, imageID: '', state: {waiting: {reason: CreateContainerConfigError, message: no key}}}]}", PodState::ConfigError("no key".to_owned())),
+            (
+                "{phase: Pending, conditions: [{type: PodScheduled, status: 'False', reason: Unschedulable, message: no room}]}",
+                PodState::Unschedulable("no room".to_owned()),
+            ),
+            (
+                "{phase: Pending, containerStatuses: [{name: w, ready: false, restartCount: 0, image: i, imageID: '', state: {waiting: {reason: ContainerCreating}}}]}",
+                PodState::Starting,
+            ),
+            (
+                "{phase: Pending, containerStatuses: [{name: w, ready: false, restartCount: 0, image: i, imageID: '', state: {waiting: {reason: ImagePullBackOff, message: not found}}}]}",
+                PodState::ImagePull("not found".to_owned()),
+            ),
+            (
+                "{phase: Pending, containerStatuses: [{name: w, ready: false, restartCount: 0, image: i, imageID: '', state: {waiting: {reason: CreateContainerConfigError, message: no key}}}]}",
+                PodState::ConfigError("no key".to_owned()),
+            ),
             ("{phase: Running, containerStatuses: [{name: w, ready: true, restartCount: 0, image: i, imageID: '', state: {running: {}}}]}", PodState::Running),
-            ("{phase: Failed, containerStatuses: [{name: w, ready: false, restartCount: 0, image: i, imageID: '', state: {terminated: {exitCode: 137, reason: OOMKilled}}}]}", ended(137, "OOMKilled")),
-            ("{phase: Failed, reason: Evicted, containerStatuses: [{name: w, ready: false, restartCount: 0, image: i, imageID: '', state: {terminated: {exitCode: 137, reason: Error}}}]}", ended(137, "Evicted")),
+            (
+                "{phase: Failed, containerStatuses: [{name: w, ready: false, restartCount: 0, image: i, imageID: '', state: {terminated: {exitCode: 137, reason: OOMKilled}}}]}",
+                ended(137, "OOMKilled"),
+            ),
+            (
+                "{phase: Failed, reason: Evicted, containerStatuses: [{name: w, ready: false, restartCount: 0, image: i, imageID: '', state: {terminated: {exitCode: 137, reason: Error}}}]}",
+                ended(137, "Evicted"),
+            ),
             ("{phase: Failed, reason: Evicted}", ended(-1, "Evicted")),
             ("{phase: Failed, conditions: [{type: DisruptionTarget, status: 'True'}]}", ended(-1, "Evicted")),
             ("{phase: Unknown}", PodState::Leaving("its node does not answer".to_owned())),

@@ -172,4 +172,3 @@ fn those(runs: &Store<Guarded>, wanted: impl Fn(&TestRun) -> bool) -> Vec<Object
 fn has_ended(run: &TestRun) -> bool {
     run.status.as_ref().and_then(|status| status.phase).is_some_and(Phase::is_terminal)
 }
-

@@ -43,9 +43,8 @@ pub(super) async fn attend(means: Means, crew: Arc<Crew>, index: u32, nudge: Arc
         let Heard { report, more } = ask(&means, &crew, &peer, index).await;
         last = report.or(last);
         let state = last.as_ref().map(|report| report.state);
-        let news = state.is_some_and(|state| {
-            call_for(&mission.order, state).is_some() && !told.as_ref().is_some_and(|told| told.is_about(&mission.order, state))
-        });
+        let news =
+            state.is_some_and(|state| call_for(&mission.order, state).is_some() && !told.as_ref().is_some_and(|told| told.is_about(&mission.order, state)));
         if more || news {
             continue;
         }

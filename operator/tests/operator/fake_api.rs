@@ -133,7 +133,6 @@ impl FakeApi {
             Err(refusal) => (refusal.code, refusal.to_status()),
         }
     }
-
 }
 
 fn patch(store: &mut Store, request: &Request) -> Result<Value, store::Refusal> {

@@ -60,7 +60,8 @@ fn a_happy_run_asks_for_exactly_this() {
         PATCH testruns/run-a/status
         GET leases/sut-8ba21b27b64d677f
         DELETE leases/sut-8ba21b27b64d677f
-        GET leases/sut-8ba21b27b64d677f"#]].assert_eq(&requests().join("\n"));
+        GET leases/sut-8ba21b27b64d677f"#]]
+    .assert_eq(&requests().join("\n"));
 }
 
 #[test]

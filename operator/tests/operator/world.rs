@@ -130,7 +130,8 @@ impl World {
 
     /// Whether every run has come to its end and nothing of the script is left.
     pub fn is_over(&self) -> bool {
-        let ended = |run: &TestRun| run.status.as_ref().and_then(|status| status.phase).is_some_and(Phase::is_terminal) && run.metadata.deletion_timestamp.is_none();
+        let ended =
+            |run: &TestRun| run.status.as_ref().and_then(|status| status.phase).is_some_and(Phase::is_terminal) && run.metadata.deletion_timestamp.is_none();
         self.script.lock().unwrap().is_empty() && self.runs().iter().all(ended)
     }
 
@@ -156,7 +157,9 @@ impl World {
                 let workers = self.workers.lock().unwrap();
                 workers.values().any(|worker| worker.run == *run && worker.loading_for(self.clock.seconds()).is_some_and(|loading| loading >= *seconds))
             }
-            When::Is(run, phase) => self.runs().iter().any(|one| one.metadata.name.as_deref() == Some(run) && one.status.as_ref().and_then(|status| status.phase) == Some(*phase)),
+            When::Is(run, phase) => {
+                self.runs().iter().any(|one| one.metadata.name.as_deref() == Some(run) && one.status.as_ref().and_then(|status| status.phase) == Some(*phase))
+            }
         }
     }
 
@@ -191,7 +194,10 @@ impl World {
                 let name = format!("{}-{index}", job["metadata"]["name"].as_str().unwrap());
                 if self.born.lock().unwrap().insert(format!("{uid}/{index}")) {
                     let run_uid = labels(&job)["crucible.dev/run-uid"].clone();
-                    let run = store.all("testruns").iter().find(|run| run["metadata"]["uid"] == run_uid.as_str()).unwrap()["metadata"]["name"].as_str().unwrap().to_owned();
+                    let run = store.all("testruns").iter().find(|run| run["metadata"]["uid"] == run_uid.as_str()).unwrap()["metadata"]["name"]
+                        .as_str()
+                        .unwrap()
+                        .to_owned();
                     let address = format!("10.0.{}.{index}", self.born.lock().unwrap().len());
                     store.create("pods", SHOP, pod(&name, &job, index, &address)).unwrap();
                     let plan = frozen_plan(&store, &run_uid);

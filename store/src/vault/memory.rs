@@ -103,10 +103,7 @@ impl Vault for MemoryVault {
     }
 
     async fn presign_put(&self, put: &PutOnce<'_>) -> Result<SignedRequest, VaultError> {
-        let headers = BTreeMap::from([
-            ("content-length".to_owned(), put.bytes.to_string()),
-            ("x-amz-checksum-sha256".to_owned(), hex(&put.sha256)),
-        ]);
+        let headers = BTreeMap::from([("content-length".to_owned(), put.bytes.to_string()), ("x-amz-checksum-sha256".to_owned(), hex(&put.sha256))]);
         Ok(SignedRequest { url: format!("memory://{}", put.key), headers })
     }
 }

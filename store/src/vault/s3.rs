@@ -105,10 +105,7 @@ impl Vault for S3Vault {
         let mut pages = self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix).into_paginator().send();
         while let Some(page) = pages.next().await {
             let page = page.map_err(|e| self.error(prefix, &e))?;
-            entries.extend(page.contents().iter().map(|object| Entry {
-                key: object.key().unwrap_or_default().to_owned(),
-                bytes: length(object.size()),
-            }));
+            entries.extend(page.contents().iter().map(|object| Entry { key: object.key().unwrap_or_default().to_owned(), bytes: length(object.size()) }));
         }
         Ok(entries)
     }

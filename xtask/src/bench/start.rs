@@ -48,7 +48,9 @@ pub fn run(options: &Options) -> Result<()> {
     let machine = machine::describe();
     let cluster = cluster::current()?.context("no cluster is up: `cargo xtask demo` brings one up with everything that this needs")?;
     let api = Api(&cluster);
-    let operator = api.read(&format!("/apis/apps/v1/namespaces/{NAMESPACE}/deployments/crucible-operator")).context("the chart is not installed: `cargo xtask demo` does that")?;
+    let operator = api
+        .read(&format!("/apis/apps/v1/namespaces/{NAMESPACE}/deployments/crucible-operator"))
+        .context("the chart is not installed: `cargo xtask demo` does that")?;
     prepare(&api, options)?;
     let (mut results, mut targets) = (Map::new(), Vec::new());
     let measured = measure(&api, options, &mut results, &mut targets);
@@ -102,7 +104,10 @@ fn measure(api: &Api, options: &Options, results: &mut Map<String, Value>, targe
         let floor = floor::measure(api, number)?;
         say::note(format!(
             "run {number} of {}: first query after {:.2} s (bare Job {floor:.2} s), end to terminal {:.2} s, skew {:.1} ms",
-            options.runs, finished.to_first_query()?, finished.to_terminal()?, number_of_millis(finished.skew)
+            options.runs,
+            finished.to_first_query()?,
+            finished.to_terminal()?,
+            number_of_millis(finished.skew)
         ));
         floors.push(floor);
         runs.push(finished);
@@ -126,14 +131,29 @@ fn summary(runs: &[Finished], floors: &[f64], results: &mut Map<String, Value>) 
     let first: Vec<f64> = runs.iter().map(Finished::to_first_query).collect::<Result<_>>()?;
     let terminal: Vec<f64> = runs.iter().map(Finished::to_terminal).collect::<Result<_>>()?;
     let of = |values: &[f64], percent| percentile(values, percent).unwrap_or(f64::NAN);
-    let row = |name: &str, values: &[f64]| vec![name.to_owned(), format!("{:.3}", of(values, 50)), format!("{:.3}", of(values, 95)), format!("{:.3}", largest(values).unwrap_or(f64::NAN))];
-    report::table(&["seconds", "p50", "p95", "max"], &[row("apply -> first query", &first), row("the floor: apply -> first iteration", floors), row("last query -> terminal phase", &terminal)]);
+    let row = |name: &str, values: &[f64]| {
+        vec![name.to_owned(), format!("{:.3}", of(values, 50)), format!("{:.3}", of(values, 95)), format!("{:.3}", largest(values).unwrap_or(f64::NAN))]
+    };
+    report::table(
+        &["seconds", "p50", "p95", "max"],
+        &[row("apply -> first query", &first), row("the floor: apply -> first iteration", floors), row("last query -> terminal phase", &terminal)],
+    );
 
-    let steps: Vec<(&str, f64)> = runs.first().map(Finished::durations).unwrap_or_default().into_iter().map(|(name, _)| {
-        let of_all: Vec<f64> = runs.iter().filter_map(|run| run.durations().into_iter().find(|(step, _)| *step == name)).map(|(_, seconds)| seconds).collect();
-        (name, median(&of_all).unwrap_or(f64::NAN))
-    }).collect();
-    report::table(&["where the time to the first query goes", "median ms"], &steps.iter().map(|(name, seconds)| vec![(*name).to_owned(), format!("{:.0}", seconds * 1000.0)]).collect::<Vec<_>>());
+    let steps: Vec<(&str, f64)> = runs
+        .first()
+        .map(Finished::durations)
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(name, _)| {
+            let of_all: Vec<f64> =
+                runs.iter().filter_map(|run| run.durations().into_iter().find(|(step, _)| *step == name)).map(|(_, seconds)| seconds).collect();
+            (name, median(&of_all).unwrap_or(f64::NAN))
+        })
+        .collect();
+    report::table(
+        &["where the time to the first query goes", "median ms"],
+        &steps.iter().map(|(name, seconds)| vec![(*name).to_owned(), format!("{:.0}", seconds * 1000.0)]).collect::<Vec<_>>(),
+    );
 
     let mounts = runs.iter().filter(|run| run.failed_mounts > 0).count();
     if mounts > 0 {
@@ -177,11 +197,20 @@ fn skews(api: &Api, options: &Options, runs: &[Finished], results: &mut Map<Stri
 
 fn kills(api: &Api, options: &Options, results: &mut Map<String, Value>, targets: &mut Vec<Target>) -> Result<()> {
     let mut rows = Vec::new();
-    for (how, key, what) in [(How::Process, "operatorProcessKilled", "operator's process killed -> load on"), (How::Pod, "operatorPodDeleted", "operator's pod deleted without grace -> load on")] {
+    for (how, key, what) in [
+        (How::Process, "operatorProcessKilled", "operator's process killed -> load on"),
+        (How::Pod, "operatorPodDeleted", "operator's pod deleted without grace -> load on"),
+    ] {
         let mut seconds = Vec::new();
         for number in 1..=options.kills {
             say::note(format!("{what}: run {number} of {}", options.kills));
-            seconds.push(kill::measure(api, how, &format!("bench-kill-{}-{number}", if how == How::Process { "process" } else { "pod" }), &plan_name(2), options.seconds)?);
+            seconds.push(kill::measure(
+                api,
+                how,
+                &format!("bench-kill-{}-{number}", if how == How::Process { "process" } else { "pod" }),
+                &plan_name(2),
+                options.seconds,
+            )?);
         }
         let (Some(most), Some(middle)) = (largest(&seconds), median(&seconds)) else { continue };
         rows.push(vec![what.to_owned(), seconds.len().to_string(), format!("{middle:.2}"), format!("{most:.2}")]);

@@ -136,16 +136,23 @@ fn summary(case: Case, rounds: &[Round]) -> (Value, Vec<Target>) {
     let (to_bare, to_stock) = (ratio(Contender::Bare), ratio(Contender::Stock));
     let (mut medians, mut rows) = (Map::new(), Vec::new());
     for contender in [Contender::Worker, Contender::Bare, Contender::BareSkipping, Contender::Stock] {
-        let (micros, rate) = (over(rounds, |round| of(round, contender).map(Figures::micros_per_query)), over(rounds, |round| of(round, contender).map(Figures::rate)));
+        let (micros, rate) =
+            (over(rounds, |round| of(round, contender).map(Figures::micros_per_query)), over(rounds, |round| of(round, contender).map(Figures::rate)));
         if micros.is_nan() {
             continue;
         }
         let ratio = ratio(contender);
-        medians.insert(contender.name().into(), json!({"cpuMicrosPerQuery": rounded(micros, 2), "queriesPerSecond": rounded(rate, 0), "workerToThis": rounded(ratio, 3)}));
+        medians.insert(
+            contender.name().into(),
+            json!({"cpuMicrosPerQuery": rounded(micros, 2), "queriesPerSecond": rounded(rate, 0), "workerToThis": rounded(ratio, 3)}),
+        );
         rows.push(vec![contender.name().to_owned(), format!("{micros:.2}"), format!("{rate:.0}"), format!("{ratio:.2}")]);
     }
     report::table(&[case.name(), "CPU us/query", "queries/s", "worker / this"], &rows);
-    let raw: Vec<Value> = rounds.iter().map(|round| round.iter().map(|(contender, figures)| (contender.name().to_owned(), figures.to_json())).collect::<Map<_, _>>().into()).collect();
+    let raw: Vec<Value> = rounds
+        .iter()
+        .map(|round| round.iter().map(|(contender, figures)| (contender.name().to_owned(), figures.to_json())).collect::<Map<_, _>>().into())
+        .collect();
     let orders: Vec<Vec<&str>> = rounds.iter().map(|round| round.iter().map(|(contender, _)| contender.name()).collect()).collect();
     // Ranges alone have no promise: there the server's work and the network's are nearly everything.
     let promised = case != Case::Ranges;

@@ -62,7 +62,10 @@ pub fn up() -> Result<Record> {
     boot.await_true("kube-apiserver", |kubectl| program::succeeds(kubectl.args(["get", "--raw", "/readyz"])))?;
     boot.start("kubelet", &kubelet_arguments(&state))?;
     boot.start("kube-controller-manager", &controller_manager_arguments(&state))?;
-    boot.start("kube-scheduler", &[format!("--config={}", state.join("kube-scheduler.yaml").display()), "--bind-address=127.0.0.1".into(), "--secure-port=16459".into()])?;
+    boot.start(
+        "kube-scheduler",
+        &[format!("--config={}", state.join("kube-scheduler.yaml").display()), "--bind-address=127.0.0.1".into(), "--secure-port=16459".into()],
+    )?;
     boot.start("kube-proxy", &[format!("--config={}", state.join("kube-proxy.yaml").display())])?;
     boot.settle()
 }
@@ -70,9 +73,7 @@ pub fn up() -> Result<Record> {
 /// Whether every program still runs and the API server says that it is ready.
 pub fn is_healthy(record: &Record) -> Result<bool> {
     let state = paths::state()?;
-    Ok(record.complete
-        && record.processes.iter().all(Process::is_alive)
-        && program::succeeds(kubectl(&state).args(["get", "--raw", "/readyz"])))
+    Ok(record.complete && record.processes.iter().all(Process::is_alive) && program::succeeds(kubectl(&state).args(["get", "--raw", "/readyz"])))
 }
 
 /// kubectl with the administrator's credentials.

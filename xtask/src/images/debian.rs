@@ -48,7 +48,10 @@ fn bootstrap(base: &Path) -> Result<PathBuf> {
     if base.is_dir() {
         return Ok(base.to_path_buf());
     }
-    tools::ensure_packages(&[Package::new("debootstrap", "debootstrap"), Package::new("debian-archive-keyring", "/usr/share/keyrings/debian-archive-keyring.gpg")])?;
+    tools::ensure_packages(&[
+        Package::new("debootstrap", "debootstrap"),
+        Package::new("debian-archive-keyring", "/usr/share/keyrings/debian-archive-keyring.gpg"),
+    ])?;
     let start = Instant::now();
     let log = paths::cache()?.join("logs/debootstrap.log");
     say::step(format!("unpacking a minimal Debian {SUITE} for images (log {})", log.display()));

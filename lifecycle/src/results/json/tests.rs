@@ -4,7 +4,10 @@ use serde_json::json;
 use super::*;
 use crate::{
     contract::FrozenPlan,
-    results::{Facts, group_samples, sample::{line, merge, plan}},
+    results::{
+        Facts, group_samples,
+        sample::{line, merge, plan},
+    },
     verdict::judge,
 };
 
@@ -37,13 +40,30 @@ fn existing_clients_find_what_they_read() {
 #[test]
 fn k6s_metrics_are_those_of_the_measured_stages_in_milliseconds() {
     let document = document(&facts());
-    let metrics: Vec<_> = document["k6"]["metrics"].as_array().unwrap().iter().map(|metric| (metric["name"].as_str().unwrap(), metric["type"].as_str().unwrap(), metric["stats"].clone())).collect();
+    let metrics: Vec<_> = document["k6"]["metrics"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|metric| (metric["name"].as_str().unwrap(), metric["type"].as_str().unwrap(), metric["stats"].clone()))
+        .collect();
     let expected = [
-        ("sql_duration_PointLookup", "trend", json!({"count": 80, "min": 0.25, "max": 0.25, "avg": 0.25, "med": 0.25, "p90": 0.25, "p95": 0.25, "p99": 0.25, "rate": 10.0})),
-        ("sql_duration_CountAll", "trend", json!({"count": 0, "min": 0.0, "max": 0.0, "avg": 0.0, "med": 0.0, "p90": 0.0, "p95": 0.0, "p99": 0.0, "rate": 0.0})),
+        (
+            "sql_duration_PointLookup",
+            "trend",
+            json!({"count": 80, "min": 0.25, "max": 0.25, "avg": 0.25, "med": 0.25, "p90": 0.25, "p95": 0.25, "p99": 0.25, "rate": 10.0}),
+        ),
+        (
+            "sql_duration_CountAll",
+            "trend",
+            json!({"count": 0, "min": 0.0, "max": 0.0, "avg": 0.0, "med": 0.0, "p90": 0.0, "p95": 0.0, "p99": 0.0, "rate": 0.0}),
+        ),
         ("query_errors", "rate", json!({"count": 100, "min": 0.0, "max": 1.0, "avg": 0.2, "med": 0.0, "p90": 1.0, "p95": 1.0, "p99": 1.0, "rate": 0.2})),
         ("iterations", "counter", json!({"count": 100, "min": 1.0, "max": 1.0, "avg": 1.0, "med": 1.0, "p90": 1.0, "p95": 1.0, "p99": 1.0, "rate": 12.5})),
-        ("iteration_duration", "trend", json!({"count": 100, "min": 0.02, "max": 0.25, "avg": 0.204, "med": 0.25, "p90": 0.25, "p95": 0.25, "p99": 0.25, "rate": 12.5})),
+        (
+            "iteration_duration",
+            "trend",
+            json!({"count": 100, "min": 0.02, "max": 0.25, "avg": 0.204, "med": 0.25, "p90": 0.25, "p95": 0.25, "p99": 0.25, "rate": 12.5}),
+        ),
         ("vus", "gauge", json!({"count": 8, "min": 8.0, "max": 14.0, "avg": 9.75, "med": 8.0, "p90": 14.0, "p95": 14.0, "p99": 14.0, "rate": 0.0})),
         ("checks", "rate", json!({"count": 100, "min": 0.0, "max": 1.0, "avg": 0.8, "med": 1.0, "p90": 1.0, "p95": 1.0, "p99": 1.0, "rate": 0.8})),
     ];
@@ -67,17 +87,28 @@ fn our_own_sections_hold_rows_timeline_and_verdict() {
     let crucible = document(&facts())["crucible"].take();
     assert_eq!(crucible["plan"]["digest"], "d1".repeat(32));
     assert_eq!(crucible["plan"]["target"], json!({"engine": "mysql", "endpoint": "mariadb.sut.svc:3306", "database": "shop", "tls": "verify"}));
-    assert_eq!(crucible["headline"], json!({
-        "query": null, "stage": null, "measured": true, "seconds": 8.0, "ok": 80, "errors": 20, "errorsByClass": {"timeout": 20}, "throughput": 10.0, "errorRate": 0.2,
-        "latencyMicros": {"count": 80, "min": 250, "mean": 250.0, "p50": 250, "p90": 250, "p95": 250, "p99": 250, "p999": 250, "max": 250},
-        "failedLatencyMicros": {"timeout": {"count": 20, "min": 20, "mean": 20.0, "p50": 20, "p90": 20, "p95": 20, "p99": 20, "p999": 20, "max": 20}},
-    }));
-    let rows = |key: &str| crucible[key].as_array().unwrap().iter().map(|row| (row["query"].as_str(), row["stage"].as_str(), row["ok"].as_u64().unwrap())).collect::<Vec<_>>();
+    assert_eq!(
+        crucible["headline"],
+        json!({
+            "query": null, "stage": null, "measured": true, "seconds": 8.0, "ok": 80, "errors": 20, "errorsByClass": {"timeout": 20}, "throughput": 10.0, "errorRate": 0.2,
+            "latencyMicros": {"count": 80, "min": 250, "mean": 250.0, "p50": 250, "p90": 250, "p95": 250, "p99": 250, "p999": 250, "max": 250},
+            "failedLatencyMicros": {"timeout": {"count": 20, "min": 20, "mean": 20.0, "p50": 20, "p90": 20, "p95": 20, "p99": 20, "p999": 20, "max": 20}},
+        })
+    );
+    let rows = |key: &str| {
+        crucible[key].as_array().unwrap().iter().map(|row| (row["query"].as_str(), row["stage"].as_str(), row["ok"].as_u64().unwrap())).collect::<Vec<_>>()
+    };
     assert_eq!(rows("stages"), [(None, Some("warmup"), 7), (None, Some("steady"), 80), (None, Some("peak"), 0)]);
     assert_eq!(rows("queries"), [(Some("PointLookup"), None, 80), (Some("CountAll"), None, 0)]);
-    assert_eq!(rows("queriesByStage"), [(Some("PointLookup"), Some("warmup"), 7), (Some("PointLookup"), Some("steady"), 80), (Some("CountAll"), Some("peak"), 0)]);
+    assert_eq!(
+        rows("queriesByStage"),
+        [(Some("PointLookup"), Some("warmup"), 7), (Some("PointLookup"), Some("steady"), 80), (Some("CountAll"), Some("peak"), 0)]
+    );
     assert_eq!(crucible["timeline"]["points"].as_array().unwrap().len(), 7);
-    assert_eq!(crucible["timeline"]["points"][2], json!({"second": 2, "ok": 80, "errors": 0, "errorsByClass": {}, "latencyMicros": {"p50": 250, "p95": 250, "p99": 250, "max": 250}}));
+    assert_eq!(
+        crucible["timeline"]["points"][2],
+        json!({"second": 2, "ok": 80, "errors": 0, "errorsByClass": {}, "latencyMicros": {"p50": 250, "p95": 250, "p99": 250, "max": 250}})
+    );
     assert_eq!(crucible["workers"]["logs"], json!([{"ok": 87, "errors": 20, "lastSecond": 6}, {"ok": 0, "errors": 0, "lastSecond": null}]));
     assert_eq!(crucible["errorSamples"][0]["query"], "CountAll");
     assert_eq!(crucible["verdict"]["outcome"], "Passed");

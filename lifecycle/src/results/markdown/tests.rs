@@ -3,7 +3,10 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    results::{Facts, group_samples, sample::{line, merge, plan}},
+    results::{
+        Facts, group_samples,
+        sample::{line, merge, plan},
+    },
     verdict::judge,
 };
 
@@ -12,10 +15,14 @@ fn the_answer_comes_first_and_the_evidence_after_it() {
     let plan = plan(json!({"slos": [{"metric": "p95", "query": "PointLookup", "below": "1ms"}]}));
     let log = vec![line("PointLookup|steady|ok", 2, &[1_250; 80]), line("CountAll|peak|timeout", 6, &[30_000_000; 20])];
     let summary = merge(&plan, &[log, vec![]], false);
-    let samples = group_samples([&br#"{"worker":0,"samples":[{"second":6,"query":"CountAll","class":"timeout","code":"3024","message":"a|b\n<script>","count":20}]}"#[..]]).unwrap();
+    let samples = group_samples([
+        &br#"{"worker":0,"samples":[{"second":6,"query":"CountAll","class":"timeout","code":"3024","message":"a|b\n<script>","count":20}]}"#[..],
+    ])
+    .unwrap();
     let facts = Facts { expected_workers: 2, merged_workers: 2, ..Facts::default() };
     let verdict = judge(&plan, &summary, &facts);
-    let report = Report { plan: &plan, summary: &summary, verdict: &verdict, facts: &facts, samples: &samples, collected_at: "2026-03-08T00:01:30Z".parse().unwrap() };
+    let report =
+        Report { plan: &plan, summary: &summary, verdict: &verdict, facts: &facts, samples: &samples, collected_at: "2026-03-08T00:01:30Z".parse().unwrap() };
     expect![[r"
         # checkout_20260307-2359_5b54ae4d: Failed
 
@@ -68,7 +75,8 @@ fn the_answer_comes_first_and_the_evidence_after_it() {
         | load | 2 workers: warmup 2s 4 users, steady 3s 8 users, peak 5s to 16 users |
         | results of | 2 of 2 workers |
         | collected at | 2026-03-08T00:01:30Z |
-    "]].assert_eq(&report.to_markdown());
+    "]]
+    .assert_eq(&report.to_markdown());
 }
 
 #[test]

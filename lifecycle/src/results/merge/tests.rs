@@ -15,10 +15,19 @@ fn problem(plan: &FrozenPlan, lines: &[&str]) -> MergeError {
 #[test]
 fn rows_hold_every_query_once_and_warm_up_is_not_in_the_headline() {
     let plan = plan(json!({}));
-    let summary = merge(&plan, &[
-        vec![HEADER.to_owned(), line("PointLookup|warmup|ok", 0, &[900; 50]), line("PointLookup|steady|ok", 2, &[100; 60]), line("CountAll|peak|timeout", 9, &[30_000_000; 4])],
-        vec![line("PointLookup|steady|ok", 3, &[300; 40]), line("CountAll|peak|ok", 6, &[2_000; 20])],
-    ], false);
+    let summary = merge(
+        &plan,
+        &[
+            vec![
+                HEADER.to_owned(),
+                line("PointLookup|warmup|ok", 0, &[900; 50]),
+                line("PointLookup|steady|ok", 2, &[100; 60]),
+                line("CountAll|peak|timeout", 9, &[30_000_000; 4]),
+            ],
+            vec![line("PointLookup|steady|ok", 3, &[300; 40]), line("CountAll|peak|ok", 6, &[2_000; 20])],
+        ],
+        false,
+    );
 
     let shape = |row: &Row| (row.ok, row.failures(), row.seconds);
     assert_eq!(shape(&summary.headline), (120, 4, 8.0));
@@ -50,18 +59,29 @@ fn percentiles_are_those_of_the_union_and_not_an_average() {
 #[test]
 fn the_timeline_has_every_second_up_to_the_last_one() {
     let plan = plan(json!({}));
-    let summary = merge(&plan, &[
-        vec![line("PointLookup|warmup|ok", 1, &[100; 2]), line("CountAll|warmup|connection", 1, &[7; 3])],
-        vec![line("PointLookup|warmup|ok", 1, &[300]), line("PointLookup|steady|ok", 4, &[500])],
-    ], false);
+    let summary = merge(
+        &plan,
+        &[
+            vec![line("PointLookup|warmup|ok", 1, &[100; 2]), line("CountAll|warmup|connection", 1, &[7; 3])],
+            vec![line("PointLookup|warmup|ok", 1, &[300]), line("PointLookup|steady|ok", 4, &[500])],
+        ],
+        false,
+    );
     assert_eq!(summary.timeline.seconds_per_point, 1);
-    let points: Vec<_> = summary.timeline.points.iter().map(|point| (point.second, point.ok, point.errors.values().sum::<u64>(), point.latency.map(|latency| latency.p99))).collect();
+    let points: Vec<_> = summary
+        .timeline
+        .points
+        .iter()
+        .map(|point| (point.second, point.ok, point.errors.values().sum::<u64>(), point.latency.map(|latency| latency.p99)))
+        .collect();
     assert_eq!(points, [(0, 0, 0, None), (1, 3, 3, Some(300)), (2, 0, 0, None), (3, 0, 0, None), (4, 1, 0, Some(500))]);
 }
 
 #[test]
 fn a_load_of_a_day_has_at_most_7200_points() {
-    let plan = plan(json!({"load": {"workers": 1, "stages": [{"name": "warmup", "duration": "1s", "vus": 1, "measured": false}, {"name": "steady", "duration": "23h", "vus": 1}]}}));
+    let plan = plan(
+        json!({"load": {"workers": 1, "stages": [{"name": "warmup", "duration": "1s", "vus": 1, "measured": false}, {"name": "steady", "duration": "23h", "vus": 1}]}}),
+    );
     let lines: Vec<String> = [0, 11, 12, 23, 82_800].iter().map(|second| line("PointLookup|steady|ok", *second, &[100])).collect();
     let timeline = merge(&plan, &[lines], false).timeline;
     assert_eq!(timeline.seconds_per_point, 12);

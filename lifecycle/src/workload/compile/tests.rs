@@ -19,7 +19,9 @@ fn compiled(text: &str, fields: serde_json::Value) -> Result<Vec<Query>, Vec<Str
 fn bound(sql: &str) -> (String, Vec<String>) {
     let parameters = json!({"parameters": [{"name": "id", "range": [1, 9]}, {"name": "city", "values": ["Paris", "Taipei"]}]});
     let queries = compiled(&format!("-- @name: A\n{sql}"), parameters).unwrap();
-    let names = queries[0].bindings.iter().map(|binding| match binding { Binding::IntRange { name, .. } | Binding::Choice { name, .. } => name.clone() });
+    let names = queries[0].bindings.iter().map(|binding| match binding {
+        Binding::IntRange { name, .. } | Binding::Choice { name, .. } => name.clone(),
+    });
     (queries[0].sql.clone(), names.collect())
 }
 
@@ -34,7 +36,8 @@ fn without_a_mix_every_query_runs_with_its_own_weight() {
 
 #[test]
 fn with_a_mix_only_its_queries_run_in_the_order_of_the_workload() {
-    let queries = compiled(THREE, json!({"mix": [{"query": "C", "weight": 2}, {"query": "A", "weight": 1}], "checks": [{"query": "C", "rows": {"min": 7}}]})).unwrap();
+    let queries =
+        compiled(THREE, json!({"mix": [{"query": "C", "weight": 2}, {"query": "A", "weight": 1}], "checks": [{"query": "C", "rows": {"min": 7}}]})).unwrap();
     let shape: Vec<_> = queries.iter().map(|query| (&*query.name.0, query.weight, query.expect_rows)).collect();
     assert_eq!(shape, [("A", 1, None), ("C", 2, Some(RowBounds { min: Some(7), max: None }))]);
 }
@@ -69,36 +72,46 @@ fn parameters_of_the_plan_stand_in_for_those_of_the_query() {
 #[test]
 fn a_parameter_of_one_query_is_unknown_to_the_next() {
     let text = "-- @name: A\n-- @param: id int 1 5\nSELECT :id\n-- @name: B\nSELECT 1,\n  :id";
-    assert_eq!(compiled(text, json!({})).unwrap_err(), [
-        "spec.workload.source line 7: the query B uses :id, which is no parameter; declare it in spec.workload.parameters or with `-- @param: id int 1 100000`",
-    ]);
+    assert_eq!(
+        compiled(text, json!({})).unwrap_err(),
+        [
+            "spec.workload.source line 7: the query B uses :id, which is no parameter; declare it in spec.workload.parameters or with `-- @param: id int 1 100000`",
+        ]
+    );
 }
 
 #[test]
 fn every_problem_is_told_at_once_with_its_path() {
-    let problems = compiled(THREE, json!({
-        "mix": [{"query": "A", "weight": 1}, {"query": "Missing", "weight": 1}, {"query": "b", "weight": 1}, {"query": "A", "weight": 2}],
-        "checks": [{"query": "Nowhere", "rows": {"min": 1}}, {"query": "C", "rows": {"min": 1}}, {"query": "A", "rows": {"min": 1}}, {"query": "A", "rows": {"max": 1}}],
-        "parameters": [{"name": "id", "range": [1, 2]}, {"name": "id", "range": [1, 2]}, {"name": "both", "range": [1, 2], "values": ["x"]}, {"name": "back", "range": [2, 1]}],
-    }));
-    assert_eq!(problems.unwrap_err(), [
-        "spec.workload.mix[1].query: the workload has no query Missing; it has A, B, C",
-        "spec.workload.mix[2].query: the workload has no query b; did you mean B?",
-        "spec.workload.mix[3].query: the query A is already in the mix",
-        "spec.workload.checks[0].query: the workload has no query Nowhere; it has A, B, C",
-        "spec.workload.checks[1].query: the query C does not run: it is not in the mix",
-        "spec.workload.checks[3].query: the query A already has a check",
-        "spec.workload.parameters[1].name: the parameter id is declared twice",
-        "spec.workload.parameters[2]: a parameter needs either range, with a smallest and a largest number, or values",
-        "spec.workload.parameters[3]: a parameter needs either range, with a smallest and a largest number, or values",
-    ]);
+    let problems = compiled(
+        THREE,
+        json!({
+            "mix": [{"query": "A", "weight": 1}, {"query": "Missing", "weight": 1}, {"query": "b", "weight": 1}, {"query": "A", "weight": 2}],
+            "checks": [{"query": "Nowhere", "rows": {"min": 1}}, {"query": "C", "rows": {"min": 1}}, {"query": "A", "rows": {"min": 1}}, {"query": "A", "rows": {"max": 1}}],
+            "parameters": [{"name": "id", "range": [1, 2]}, {"name": "id", "range": [1, 2]}, {"name": "both", "range": [1, 2], "values": ["x"]}, {"name": "back", "range": [2, 1]}],
+        }),
+    );
+    assert_eq!(
+        problems.unwrap_err(),
+        [
+            "spec.workload.mix[1].query: the workload has no query Missing; it has A, B, C",
+            "spec.workload.mix[2].query: the workload has no query b; did you mean B?",
+            "spec.workload.mix[3].query: the query A is already in the mix",
+            "spec.workload.checks[0].query: the workload has no query Nowhere; it has A, B, C",
+            "spec.workload.checks[1].query: the query C does not run: it is not in the mix",
+            "spec.workload.checks[3].query: the query A already has a check",
+            "spec.workload.parameters[1].name: the parameter id is declared twice",
+            "spec.workload.parameters[2]: a parameter needs either range, with a smallest and a largest number, or values",
+            "spec.workload.parameters[3]: a parameter needs either range, with a smallest and a largest number, or values",
+        ]
+    );
 }
 
 #[test]
 fn a_bare_question_mark_would_never_be_bound() {
-    assert_eq!(compiled("-- @name: A\nSELECT *\nFROM t WHERE id = ?", json!({})).unwrap_err(), [
-        "spec.workload.source line 4: the query A has a bare ? placeholder; write :name and declare the parameter",
-    ]);
+    assert_eq!(
+        compiled("-- @name: A\nSELECT *\nFROM t WHERE id = ?", json!({})).unwrap_err(),
+        ["spec.workload.source line 4: the query A has a bare ? placeholder; write :name and declare the parameter",]
+    );
 }
 
 #[test]

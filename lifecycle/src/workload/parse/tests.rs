@@ -37,24 +37,27 @@ fn body(body: &str) -> String {
 fn a_file_is_read_into_its_queries() {
     let workload = parse(SHOP, None).unwrap();
     assert_eq!(workload.language, Some(Language::Sql));
-    assert_eq!(workload.queries, [
-        ParsedQuery {
-            name: "PointLookup".into(),
-            line: 8,
-            sql: "SELECT *\nFROM orders -- by key\nWHERE id = :id".into(),
-            weight: Some(3),
-            parameters: vec![("id".into(), Values::Range { min: 1, max: 100_000 })],
-            expect_rows: Some(RowBounds { min: Some(1), max: Some(1) }),
-        },
-        ParsedQuery {
-            name: "ByCity".into(),
-            line: 14,
-            sql: "SELECT ';', \"-- @name: NotOne\", '\n-- @name: NeitherThis\n' FROM `odd;name` /* ; \n-- @name: NorThis\n*/ WHERE city = :city".into(),
-            weight: None,
-            parameters: vec![("city".into(), Values::Choice(vec!["Paris".into(), "Taipei".into()]))],
-            expect_rows: None,
-        },
-    ]);
+    assert_eq!(
+        workload.queries,
+        [
+            ParsedQuery {
+                name: "PointLookup".into(),
+                line: 8,
+                sql: "SELECT *\nFROM orders -- by key\nWHERE id = :id".into(),
+                weight: Some(3),
+                parameters: vec![("id".into(), Values::Range { min: 1, max: 100_000 })],
+                expect_rows: Some(RowBounds { min: Some(1), max: Some(1) }),
+            },
+            ParsedQuery {
+                name: "ByCity".into(),
+                line: 14,
+                sql: "SELECT ';', \"-- @name: NotOne\", '\n-- @name: NeitherThis\n' FROM `odd;name` /* ; \n-- @name: NorThis\n*/ WHERE city = :city".into(),
+                weight: None,
+                parameters: vec![("city".into(), Values::Choice(vec!["Paris".into(), "Taipei".into()]))],
+                expect_rows: None,
+            },
+        ]
+    );
 }
 
 #[test]
@@ -79,7 +82,9 @@ fn line_ends_tabs_and_marks_make_no_difference() {
 
 #[test]
 fn the_first_line_says_what_the_file_is_written_in() {
-    for (word, language) in [("sql", Language::Sql), ("MySQL", Language::Mysql), ("cql", Language::Cql), ("postgres", Language::Postgres), ("trino", Language::Trino)] {
+    for (word, language) in
+        [("sql", Language::Sql), ("MySQL", Language::Mysql), ("cql", Language::Cql), ("postgres", Language::Postgres), ("trino", Language::Trino)]
+    {
         assert_eq!(parse(&format!("-- @type: {word}\n-- @name: A\nSELECT 1"), None).unwrap().language, Some(language), "{word}");
     }
     assert_eq!(refused("-- @name: A\nSELECT 1"), [(1, ErrorKind::TypeMissing)]);
@@ -138,9 +143,15 @@ fn every_mistake_is_told_with_its_line_and_kind() {
 #[test]
 fn messages_say_what_would_be_right() {
     let messages = |text: &str| parse(text, None).unwrap_err().iter().map(ToString::to_string).collect::<Vec<_>>();
-    assert_eq!(messages("-- @type: sq\n-- @name: A\nSELECT 1"), ["line 1: \"sq\" is not a type; known are sql, mysql, mariadb, doris, postgres, postgresql, trino, cql, cassandra"]);
+    assert_eq!(
+        messages("-- @type: sq\n-- @name: A\nSELECT 1"),
+        ["line 1: \"sq\" is not a type; known are sql, mysql, mariadb, doris, postgres, postgresql, trino, cql, cassandra"]
+    );
     assert_eq!(messages(&body("SELECT 1\n-- @name: a\nSELECT 2")), ["line 4: the name a is taken by A on line 2; upper and lower case make no difference"]);
-    assert_eq!(messages(&body("SELECT 1; SELECT 2")), ["line 3: a second statement begins here; write one statement in each block, stored procedures as one CALL"]);
+    assert_eq!(
+        messages(&body("SELECT 1; SELECT 2")),
+        ["line 3: a second statement begins here; write one statement in each block, stored procedures as one CALL"]
+    );
     assert_eq!(messages(&body("DROP DATABASE x")), ["line 3: DROP DATABASE is refused in a load test: it reaches beyond the rows of the target database"]);
 }
 

@@ -90,7 +90,8 @@ impl Store {
     pub fn list(&self, resource: &str, namespace: Option<&str>, query: &BTreeMap<String, String>) -> Value {
         let selector = query.get("labelSelector").cloned().unwrap_or_default();
         let in_namespace = |key: &Key| key.resource == resource && namespace.is_none_or(|namespace| key.namespace == namespace);
-        let items: Vec<&Value> = self.objects.iter().filter(|(key, object)| in_namespace(key) && selected(object, &selector)).map(|(_, object)| object).collect();
+        let items: Vec<&Value> =
+            self.objects.iter().filter(|(key, object)| in_namespace(key) && selected(object, &selector)).map(|(_, object)| object).collect();
         json!({"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": self.version.to_string()}, "items": items})
     }
 
@@ -102,7 +103,10 @@ impl Store {
         }
         self.uids += 1;
         let created = Timestamp::from_second((self.now)().as_second()).unwrap().to_string();
-        patch::merge(&mut object, &json!({"metadata": {"namespace": namespace, "uid": format!("uid-{}", self.uids), "creationTimestamp": created, "generation": 1}}));
+        patch::merge(
+            &mut object,
+            &json!({"metadata": {"namespace": namespace, "uid": format!("uid-{}", self.uids), "creationTimestamp": created, "generation": 1}}),
+        );
         for (name, text) in object["stringData"].take().as_object().cloned().unwrap_or_default() {
             object["data"][name] = json!(BASE64_STANDARD.encode(text.as_str().unwrap_or_default()));
         }

@@ -15,7 +15,14 @@ pub fn describe_end(world: &World) -> String {
         let name = run.metadata.name.unwrap_or_default();
         let story: Vec<String> = status.transitions.iter().map(|step| format!("{}({})", step.phase, step.reason)).collect();
         writeln!(text, "{name}: {}", story.join(" ")).unwrap();
-        writeln!(text, "  generation {:?}, plan {}, stop {}", status.observed_generation, status.plan.is_some(), status.ended_early.map(|early| early.reason).unwrap_or_default()).unwrap();
+        writeln!(
+            text,
+            "  generation {:?}, plan {}, stop {}",
+            status.observed_generation,
+            status.plan.is_some(),
+            status.ended_early.map(|early| early.reason).unwrap_or_default()
+        )
+        .unwrap();
         let verdict = status.verdict.map(|verdict| format!("{:?} with {} checks", verdict.outcome, verdict.checks.len()));
         writeln!(text, "  verdict {}", verdict.unwrap_or_default()).unwrap();
         // How far a load came that was ended early depends on when it was.
@@ -31,7 +38,11 @@ pub fn describe_end(world: &World) -> String {
     let store = world.api.store.lock().unwrap();
     let left: Vec<String> = store.keys().filter(|key| key.resource != "events").map(|key| format!("{}/{}", key.resource, key.name)).collect();
     writeln!(text, "left: {}", left.join(" ")).unwrap();
-    let told: BTreeSet<String> = store.all("events").iter().filter_map(|event: &Value| Some(format!("{}:{}", event["regarding"]["name"].as_str()?, event["reason"].as_str()?))).collect();
+    let told: BTreeSet<String> = store
+        .all("events")
+        .iter()
+        .filter_map(|event: &Value| Some(format!("{}:{}", event["regarding"]["name"].as_str()?, event["reason"].as_str()?)))
+        .collect();
     writeln!(text, "told: {}", told.into_iter().collect::<Vec<_>>().join(" ")).unwrap();
     let stored: Vec<String> = world.vault.objects().into_keys().collect();
     writeln!(text, "stored: {}", stored.join(" ")).unwrap();

@@ -66,7 +66,23 @@ impl SimWorker {
         let (run, run_uid, pod) = (run.to_owned(), run_uid.to_owned(), pod.to_owned());
         let latencies = [100 - habits.errors, habits.errors].map(|count| latencies(count).encode());
         let written = OnceLock::new();
-        Self { run, run_uid, index, pod, killed: false, gone: false, polled: false, born, plan, habits, begins: None, stopped: None, uploaded: None, latencies, written }
+        Self {
+            run,
+            run_uid,
+            index,
+            pod,
+            killed: false,
+            gone: false,
+            polled: false,
+            born,
+            plan,
+            habits,
+            begins: None,
+            stopped: None,
+            uploaded: None,
+            latencies,
+            written,
+        }
     }
 
     /// For how long its load has been on, while it is.
@@ -129,7 +145,11 @@ impl SimWorker {
             run_uid: self.run_uid.clone(),
             index: self.index,
             state,
-            failure: self.habits.preflight.filter(|_| state == WorkerState::Failed).map(|(reason, message)| Failure { reason: reason.to_owned(), message: message.to_owned() }),
+            failure: self
+                .habits
+                .preflight
+                .filter(|_| state == WorkerState::Failed)
+                .map(|(reason, message)| Failure { reason: reason.to_owned(), message: message.to_owned() }),
             now_unix_nanos: nanos(now),
             server_version: Some("10.11.6-MariaDB".to_owned()),
             first_query_unix_nanos: begun.map(nanos),
@@ -166,7 +186,8 @@ impl SimWorker {
             let stage = stage.unwrap().name.to_string();
             for (class, histogram) in [Class::Ok, Class::Connection].into_iter().zip(&self.latencies) {
                 if class == Class::Ok || self.habits.errors > 0 {
-                    let record = Record { query: "PointLookup".to_owned(), stage: stage.clone(), class, second, max_micros: 1000, histogram: histogram.clone() };
+                    let record =
+                        Record { query: "PointLookup".to_owned(), stage: stage.clone(), class, second, max_micros: 1000, histogram: histogram.clone() };
                     log.push_str(&record.to_line());
                 }
             }

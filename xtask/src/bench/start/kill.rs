@@ -88,7 +88,8 @@ fn operators(api: &Api) -> Result<Vec<serde_json::Value>> {
 
 fn kill_process(api: &Api) -> Result<Micros> {
     let pods = operators(api)?;
-    let container = pods.first().and_then(|pod| pod["status"]["containerStatuses"][0]["containerID"].as_str()).context("the operator's pod has no container")?;
+    let container =
+        pods.first().and_then(|pod| pod["status"]["containerStatuses"][0]["containerID"].as_str()).context("the operator's pod has no container")?;
     let id = container.rsplit('/').next().unwrap_or(container);
     let pid = process_in(id).with_context(|| format!("no process of this machine is in the operator's container {id}"))?;
     kill(Pid::from_raw(pid), Signal::SIGKILL).context("failed to kill the operator's process")?;

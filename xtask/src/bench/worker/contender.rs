@@ -10,10 +10,10 @@ use super::case::Load;
 use super::database::Database;
 use super::pod::Pod;
 use super::programs::Programs;
+use crate::bench::Scratch;
 use crate::bench::guarded::{self, Guarded};
 use crate::bench::http::Server;
 use crate::bench::statistics::{number, rounded};
-use crate::bench::Scratch;
 
 /// One of those who are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -85,7 +85,8 @@ impl Pod {
             bail!("the worker's load ended early; {}", self.process_log());
         }
         let files = report["files"].as_array().context("the worker names no files")?;
-        let objects: Vec<Value> = files.iter().map(|file| json!({"name": file["name"], "url": format!("{}/{}", self.bucket, file["name"].as_str().unwrap_or_default())})).collect();
+        let objects: Vec<Value> =
+            files.iter().map(|file| json!({"name": file["name"], "url": format!("{}/{}", self.bucket, file["name"].as_str().unwrap_or_default())})).collect();
         self.control.call("POST", "/upload", &json!({"objects": objects}).to_string())?;
         self.await_state("Uploaded", &mut each_time)?;
         let cpu_seconds = guarded::cpu_seconds(self.pid()) - self.cpu_before;
