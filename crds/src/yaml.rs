@@ -62,9 +62,9 @@ fn write_after_key(value: &Value, depth: usize, to: &mut String) {
 fn write_item(item: &Value, depth: usize, to: &mut String) {
     let mut block = String::new();
     if is_block(item) {
-        write_block(item, depth + 1, &mut block)
+        write_block(item, depth + 1, &mut block);
     } else {
-        block = format!("{}\n", scalar(item))
+        block = format!("{}\n", scalar(item));
     }
     to.push(' ');
     to.push_str(block.trim_start_matches(' '));

@@ -150,11 +150,11 @@ impl Parser<'_> {
             }
             (_, None) => self.error(token.start, ErrorKind::AnnotationMisplaced, "this annotation must stand in a block, after its `-- @name: QueryName`"),
             (Annotation::Weight(_), Some(Block { weight: Some(_), .. })) => {
-                self.error(token.start, ErrorKind::AnnotationRepeated, "@weight stands twice in this block")
+                self.error(token.start, ErrorKind::AnnotationRepeated, "@weight stands twice in this block");
             }
             (Annotation::Weight(weight), Some(block)) => block.weight = Some(weight),
             (Annotation::ExpectRows(_), Some(Block { expect_rows: Some(_), .. })) => {
-                self.error(token.start, ErrorKind::AnnotationRepeated, "@expect-rows stands twice in this block")
+                self.error(token.start, ErrorKind::AnnotationRepeated, "@expect-rows stands twice in this block");
             }
             (Annotation::ExpectRows(rows), Some(block)) => block.expect_rows = Some(rows),
             (Annotation::Parameter(name, _), Some(block)) if block.parameters.iter().any(|(known, _)| *known == name) => {

@@ -24,10 +24,13 @@ pub fn compile() -> Result<()> {
     program::run_logged(&mut cargo(&["test", "--workspace", "--no-run"]), &tally::logs().join("compile-tests.log"))
 }
 
-/// clippy over everything, every warning an error.
+/// rustfmt's one rule, and clippy over everything with every warning an error.
 pub fn lint() -> Result<((), Tally)> {
+    let (formatted, _) = say_into_log("format", &mut cargo(&["fmt", "--all", "--check"]))?;
     let (clean, _) = say_into_log("lint", &mut cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny=warnings"]))?;
-    Ok(((), Tally::one(clean)))
+    let mut total = Tally::one(formatted);
+    total.add(Tally::one(clean));
+    Ok(((), total))
 }
 
 /// Everything that needs no cluster: tables, scenarios, fault sweeps, freshness of generated files. The stories are not among the tests
