@@ -199,7 +199,7 @@ impl Cluster {
         }
         say::step(format!("opening 127.0.0.1:{local_port} to service {namespace}/{service}, port {remote_port}"));
         let log = paths::state()?.join("logs").join(format!("forward-{local_port}.log"));
-        let mut command = program::command(std::env::current_exe().context("failed to find this program's own file")?);
+        let mut command = program::command(own_program());
         command.args(["cluster", "forward", namespace, service]).args([local_port, remote_port].map(|port| port.to_string()));
         let tasks = if self.engine == Engine::Embedded { Some(cgroup::create()?) } else { None };
         let process = Process::start(&format!("forward-{local_port}"), &command, &log, tasks.as_deref())?;
@@ -252,4 +252,9 @@ fn lock() -> Result<File> {
     let lock = File::create(&file).with_context(|| format!("failed to open {}", file.display()))?;
     lock.lock().with_context(|| format!("failed to lock {}", file.display()))?;
     Ok(lock)
+}
+
+/// This very program, by a path that stays right while it runs: cargo may have replaced the file behind its name since it was started.
+fn own_program() -> String {
+    format!("/proc/{}/exe", std::process::id())
 }
