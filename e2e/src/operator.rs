@@ -24,16 +24,17 @@ pub async fn kill(client: &Client) -> Result<()> {
     Ok(())
 }
 
-/// Kills the first process of a pod's running container with SIGKILL. Nothing happens where none runs.
-pub async fn kill_container(pod: &Pod) -> Result<()> {
-    let Some(id) = container_id(pod) else { return Ok(()) };
+/// Kills the first process of a pod's running container with SIGKILL, and says whether there was one: the kubelet can be seconds late in
+/// saying that a container runs.
+pub async fn kill_container(pod: &Pod) -> Result<bool> {
+    let Some(id) = container_id(pod) else { return Ok(false) };
     let name = pod.metadata.name.clone().unwrap_or_default();
     let pid = process_of(&id).with_context(|| format!("no process of this machine belongs to pod {name}"))?;
     let killed = Command::new("kill").args(["-KILL", &pid.to_string()]).status().await.context("failed to start kill")?;
     if !killed.success() {
         bail!("failed to kill process {pid} of pod {name}");
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Sets how many operators run and waits until it is so.

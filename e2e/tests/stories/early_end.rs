@@ -65,11 +65,16 @@ async fn loses_a_worker(name: &'static str, killed: bool, reason: &'static str) 
         run.reaches(Phase::Executing, SOON).await?;
         let uid = run.uid().await?;
         sleep(Duration::from_secs(2)).await;
-        let pods = run.pods(&uid).await?;
-        let victim = pods.first().context("the run has no pods")?;
         if killed {
-            operator::kill_container(victim).await?;
+            eventually("a worker's container runs and can be killed", Duration::from_secs(20), || async {
+                let pods = run.pods(&uid).await?;
+                let victim = pods.first().context("the run has no pods")?;
+                Ok(operator::kill_container(victim).await?.then_some(()))
+            })
+            .await?;
         } else {
+            let pods = run.pods(&uid).await?;
+            let victim = pods.first().context("the run has no pods")?;
             let pod = victim.metadata.name.as_deref().unwrap_or_default();
             kubectl(&["--namespace", &story.namespace, "delete", "pod", pod, "--wait=false"]).await?;
         }
