@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use crucible_crds::{Outcome, Phase};
-use crucible_e2e::{OPERATOR_NAMESPACE, Story, kubectl::kubectl, tell};
+use crucible_e2e::{OPERATOR_NAMESPACE, Story, kubectl::kubectl, run::eventually, tell};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn worker_pods_are_restricted_and_nobody_else_sees_the_password() -> Result<()> {
     tell("secrets", |story: Story| async move {
         let password = story.password().await?;
-        story.plan("checkout", &[("steady", 4, 8, true)]).await?;
+        story.plan("checkout", &[("steady", 8, 8, true)]).await?;
         let run = story.run("nightly", "checkout").await?;
         run.reaches(Phase::Executing, Duration::from_mins(1)).await?;
 
@@ -24,7 +24,12 @@ async fn worker_pods_are_restricted_and_nobody_else_sees_the_password() -> Resul
             ensure!(token == 0, "a service account's token is mounted");
         }
         let mut seen = Vec::new();
-        let logs = kubectl(&["--namespace", &story.namespace, "logs", "--selector=app.kubernetes.io/component=worker", "--tail=-1"]).await?;
+        // The kubelet gives no logs of a container before it has said that it runs, which can be seconds late.
+        let logs = eventually("the logs of the workers can be read", Duration::from_mins(1), || async {
+            let arguments = ["--namespace", &story.namespace, "logs", "--selector=app.kubernetes.io/component=worker", "--tail=-1"];
+            kubectl(&arguments).await.map(Some)
+        })
+        .await?;
         seen.push(("the logs of the workers", logs));
         let status = run.completes(Outcome::Passed, Duration::from_secs(90)).await?;
         seen.push(("an object of the namespace", story.everything().await?));

@@ -60,6 +60,7 @@ pub fn up() -> Result<Record> {
         image.import_into_containerd(&state)?;
     }
     boot.await_true("kube-apiserver", |kubectl| program::succeeds(kubectl.args(["get", "--raw", "/readyz"])))?;
+    program::output(kubectl(&state).args(["apply", "--filename"]).arg(state.join("node-rights.yaml")))?;
     boot.start("kubelet", &kubelet_arguments(&state))?;
     boot.start("kube-controller-manager", &controller_manager_arguments(&state))?;
     boot.start(

@@ -14,7 +14,7 @@ use crate::{paths, program};
 pub const CNI_PROOF: &str = "/usr/lib/cni/ptp";
 /// The kernel allows 107 bytes for a socket's path, and containerd appends to ours.
 const LONGEST_SOCKET_PATH: usize = 95;
-const TEMPLATES: [&str; 6] = ["containerd.toml", "cni.conflist", "kubelet.yaml", "kube-proxy.yaml", "kube-scheduler.yaml", "coredns.yaml"];
+const TEMPLATES: [&str; 7] = ["containerd.toml", "cni.conflist", "kubelet.yaml", "kube-proxy.yaml", "kube-scheduler.yaml", "coredns.yaml", "node-rights.yaml"];
 
 /// Writes everything that the programs read, before any of them starts.
 pub fn write_all(state: &Path, kubernetes: &Path, helm: &Path) -> Result<()> {
