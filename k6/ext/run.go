@@ -135,11 +135,12 @@ func (r *run) hear() {
 }
 
 // startIn opens the barrier at the agreed instant. The runtime's timers may be a millisecond late, so the last
-// stretch is slept by the kernel on a thread of its own and the very end is waited out.
+// stretch is slept by the kernel on a thread of its own. Nothing is waited out in a loop: where many workers share a
+// processor, the time that one of them burns is the time by which another one is late.
 func (r *run) startIn(in time.Duration) {
 	origin := time.Now().Add(in)
 	r.origin = origin
-	const stretch, brink = 5 * time.Millisecond, 100 * time.Microsecond
+	const stretch = 5 * time.Millisecond
 	select {
 	case <-time.After(in - stretch):
 	case <-r.stop:
@@ -147,15 +148,12 @@ func (r *run) startIn(in time.Duration) {
 	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	if rest := time.Until(origin) - brink; rest > 0 {
+	for rest := time.Until(origin); rest > 0; rest = time.Until(origin) {
 		sleepThread(rest)
 	}
-	for time.Until(origin) > 0 {
-		runtime.Gosched()
-	}
 	r.drainBy(r.line.end + r.plan.DrainNanos)
-	go r.watch()
 	close(r.begun)
+	go r.watch()
 	if r.stopping.Load() { // the order to stop came in this very moment and did not see begun closed
 		r.drainBy(r.now() + r.plan.DrainNanos)
 	}

@@ -17,6 +17,10 @@ use super::live::Live;
 pub const SILENCE: SignedDuration = SignedDuration::from_secs(2);
 /// How many seconds a report holds at most: a full one means that there is more.
 const SECONDS_PER_REPORT: usize = 60;
+/// How long after the agreed instant the first question comes.
+const AFTER_START: Duration = Duration::from_millis(100);
+/// The longest time without a question, well below `SILENCE`.
+const LONGEST_PEACE: Duration = Duration::from_secs(1);
 
 /// What is known of one run's workers.
 #[derive(Debug, Default)]
@@ -164,7 +168,7 @@ pub fn call_for(order: &Order, state: WorkerState) -> Option<Call> {
 /// How long to wait before a worker is asked again: briefly where people wait for the answer, longer while the load
 /// simply runs. A large fleet is asked less often, so that all of it together costs the same.
 #[must_use]
-pub fn pace(state: Option<WorkerState>, near_the_end: bool, fleet: u32) -> Duration {
+fn pace(state: Option<WorkerState>, near_the_end: bool, fleet: u32) -> Duration {
     use WorkerState::{Armed, Draining, Failed, Finished, Preparing, Ready, Running, Uploaded};
     let millis = match state {
         None | Some(Preparing | Ready | Draining | Finished) => 50,
@@ -174,6 +178,20 @@ pub fn pace(state: Option<WorkerState>, near_the_end: bool, fleet: u32) -> Durat
         Some(Uploaded | Failed) => 1000,
     };
     Duration::from_millis(millis.max(u64::from(fleet)))
+}
+
+/// How long to leave a worker in peace before it is asked again. One that waits for an agreed instant is not asked until that has
+/// passed: every question takes time from the processors that the workers begin on.
+#[must_use]
+pub fn rest(state: Option<WorkerState>, order: &Order, now: Timestamp, near_the_end: bool, fleet: u32) -> Duration {
+    let pace = pace(state, near_the_end, fleet);
+    match (state, order) {
+        (Some(WorkerState::Armed), Order::Start { at }) => {
+            let wait = Duration::try_from(at.duration_since(now)).map_or(Duration::ZERO, |left| left + AFTER_START);
+            wait.clamp(pace, LONGEST_PEACE.max(pace))
+        }
+        _ => pace,
+    }
 }
 
 #[cfg(test)]
@@ -292,5 +310,22 @@ mod tests {
         assert_eq!(pace(Some(WorkerState::Running), true, 2), Duration::from_millis(50));
         assert_eq!(pace(Some(WorkerState::Ready), false, 2), Duration::from_millis(50));
         assert_eq!(pace(Some(WorkerState::Ready), false, 1000), Duration::from_secs(1));
+    }
+
+    #[test]
+    fn a_worker_that_waits_for_the_start_is_left_in_peace() {
+        let start = |second| Order::Start { at: at(second) };
+        let table = [
+            (WorkerState::Armed, start(10), 10, Duration::from_millis(100)),
+            (WorkerState::Armed, start(10), 11, Duration::from_millis(100)),
+            (WorkerState::Armed, start(10), 5, Duration::from_secs(1)),
+            (WorkerState::Ready, start(10), 9, Duration::from_millis(50)),
+            (WorkerState::Running, start(10), 9, Duration::from_millis(250)),
+        ];
+        for (state, order, now, expected) in table {
+            assert_eq!(rest(Some(state), &order, at(now), false, 2), expected, "{state:?} at {now}");
+        }
+        let half = at(9) + SignedDuration::from_millis(500);
+        assert_eq!(rest(Some(WorkerState::Armed), &start(10), half, false, 2), Duration::from_millis(600));
     }
 }

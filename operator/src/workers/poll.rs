@@ -15,7 +15,7 @@ use tokio::{
 
 use super::{
     CallError, Crew, Means, Mission, Peer,
-    fleet::{Call, call_for, pace},
+    fleet::{Call, call_for, rest},
 };
 use crate::telemetry::PollOutcome;
 
@@ -48,7 +48,7 @@ pub(super) async fn attend(means: Means, crew: Arc<Crew>, index: u32, nudge: Arc
         if more || news {
             continue;
         }
-        let pause = pace(state, near_the_end(&means, &mission), crew.expected);
+        let pause = rest(state, &mission.order, means.clock.now(), near_the_end(&means, &mission), crew.expected);
         tokio::select! {
             () = sleep(pause) => {}
             () = nudge.notified() => {}

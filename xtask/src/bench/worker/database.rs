@@ -1,9 +1,11 @@
 //! A MariaDB of the bench's own: on loopback, with its own data directory, socket and port, gone when the bench is.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::PathBuf;
+use std::sync::Mutex;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -108,11 +110,20 @@ impl Database {
     }
 }
 
-/// A port of 127.0.0.1 that nobody uses right now.
+/// A port of 127.0.0.1 that nobody uses right now, below those that the kernel hands to outgoing connections: it must still be free when
+/// the program that it is for gets round to listening.
 pub fn free_port() -> Result<u16> {
-    let listener = TcpListener::bind("127.0.0.1:0").context("failed to find a free port")?;
-    Ok(listener.local_addr().context("failed to read the port that was given")?.port())
+    let first = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap_or_default();
+    let free = (first..32_000).find(|port| !GIVEN.lock().is_ok_and(|given| given.contains(port)) && TcpListener::bind(("127.0.0.1", *port)).is_ok());
+    let port = free.context("failed to find a free port")?;
+    if let Ok(mut given) = GIVEN.lock() {
+        given.insert(port);
+    }
+    Ok(port)
 }
+
+/// The ports that were given away; whom they were given to may not listen yet.
+static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
 
 /// Thirty-two hex digits that nobody can guess.
 pub fn random() -> Result<String> {
