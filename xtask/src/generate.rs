@@ -1,11 +1,13 @@
-//! `cargo xtask generate`: writes the files that are made from the types, and their copies in the chart. A test of the chart says
-//! whether the copies are fresh; one of `crds` says so of the originals.
+//! `cargo xtask generate`: writes the files that are made from the types, their copies in the chart, and the figures in the README. A test
+//! of the chart says whether the copies are fresh; one of `crds` says so of the originals.
 
 use std::fs;
 
 use anyhow::{Context, Result};
 
 use crate::{paths, program, say};
+
+mod figures;
 
 /// Helm leaves what says so in place when the chart is uninstalled: runs and plans would go with their definitions.
 const KEEP: &str = "metadata:\n  annotations:\n    helm.sh/resource-policy: keep\n";
@@ -24,7 +26,11 @@ pub fn run() -> Result<()> {
         let copy = copies.join(entry.file_name());
         fs::write(&copy, for_chart(&text)).with_context(|| format!("failed to write {}", copy.display()))?;
     }
-    Ok(())
+    say::step("writing the figures of bench/results into README.md");
+    let readme = paths::repository().join("README.md");
+    let text = fs::read_to_string(&readme).with_context(|| format!("failed to read {}", readme.display()))?;
+    let filled = figures::fill(&text, &paths::repository().join("bench/results"))?;
+    fs::write(&readme, filled).with_context(|| format!("failed to write {}", readme.display()))
 }
 
 /// A definition as the chart installs it.
