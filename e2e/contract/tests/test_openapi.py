@@ -1,0 +1,32 @@
+"""Every operation of our own OpenAPI, asked what nobody would ask: no question may be answered with a 5xx."""
+
+import os
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import httpx
+
+from crucible_contract.settings import API
+
+SECONDS = 60
+SEED = "20261122"
+
+
+def test_no_operation_answers_any_question_with_a_server_error(api: httpx.Client, tmp_path: Path) -> None:
+    report = tmp_path / "schemathesis.xml"
+    command = [
+        sys.executable, "-m", "schemathesis.cli", "run", f"{API}/openapi.json", "--checks", "not_a_server_error", "--seed", SEED,
+        "--phases", "examples,coverage,fuzzing", "--max-time", str(SECONDS), "--workers", "2", "--continue-on-failure", "--no-color",
+        "--request-timeout", "20", "--report", "junit", "--report-junit-path", str(report),
+        "--exclude-path-regex", "/events$", "--suppress-health-check", "all",
+    ]  # fmt: skip
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=SECONDS + 60, cwd=tmp_path, env={**os.environ, "HYPOTHESIS_STORAGE_DIRECTORY": str(tmp_path)}
+    )
+    assert done.returncode == 0, done.stdout[-12000:] + done.stderr[-2000:]
+    document = api.get("/openapi.json").json()
+    operations = sum(len(item) for path, item in document["paths"].items() if not path.endswith("/events"))
+    asked = ElementTree.parse(report).getroot().findall(".//testcase")
+    assert len(asked) >= operations, f"only {len(asked)} of {operations} operations were asked"
