@@ -27,9 +27,11 @@ const REJECTED_GRACE: Duration = Duration::from_secs(30);
 /// How soon to look again while pods start; the workers' own word comes sooner.
 const AGAIN: Duration = Duration::from_secs(2);
 /// From the agreement on a start instant to that instant: the time for the record to be written and the orders to be carried.
-const LEAD: Duration = Duration::from_millis(150);
-/// What each worker adds to that time.
-const LEAD_PER_WORKER: Duration = Duration::from_millis(4);
+const LEAD: Duration = Duration::from_millis(140);
+/// What each worker adds to that time: told to start, its k6 brings every virtual user to the barrier, and many workers may share a processor.
+const LEAD_PER_WORKER: Duration = Duration::from_millis(10);
+/// The time for the largest fleets, which have processors enough.
+const LONGEST_LEAD: Duration = Duration::from_secs(3);
 
 /// Fixtures are not part of this version: a plan cannot name any, so the way on is free.
 pub fn open(draft: &mut Draft) -> Step {
@@ -74,7 +76,7 @@ fn start(draft: &mut Draft, plan: &FrozenPlan) -> Step {
 
 /// Sets the start instant and, from it, the planned end.
 pub fn agree(draft: &mut Draft, plan: &FrozenPlan) {
-    let at = later(draft.now, LEAD + LEAD_PER_WORKER * plan.spec.load.workers);
+    let at = later(draft.now, (LEAD + LEAD_PER_WORKER * plan.spec.load.workers).min(LONGEST_LEAD));
     let length: Duration = plan.spec.load.stages.iter().map(|stage| stage.duration.span()).sum();
     draft.status.start_at = Some(MicroTime(at));
     draft.status.ends_at = Some(MicroTime(later(at, length)));
