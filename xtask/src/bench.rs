@@ -2,6 +2,7 @@
 //! fails only where it could not measure.
 
 mod clock;
+mod gateway;
 mod guarded;
 mod http;
 mod machine;
@@ -31,6 +32,8 @@ enum Action {
     Worker(worker::Options),
     /// How fast a run starts and ends on the development cluster, how far apart its workers start, and what a killed operator costs
     Start(start::Options),
+    /// What the gateway answers in a second beside a Python service over the same Postgres, with ten thousand mirrored runs; and its memory
+    Gateway(gateway::Options),
 }
 
 impl Args {
@@ -40,6 +43,7 @@ impl Args {
         match self.action {
             Action::Worker(options) => worker::run(&options),
             Action::Start(options) => start::run(&options),
+            Action::Gateway(options) => gateway::run(&options),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! `cargo xtask test`: every ring, from the linter to stories on a real cluster. Each prints its counts; the last line holds the totals,
 //! alone. What cannot run is a failure: nothing is skipped.
 
+#[expect(dead_code, reason = "run from the day on which the chart installs the gateway")]
+mod contract;
 mod go;
 mod rings;
 mod tally;

@@ -1,7 +1,9 @@
-//! What the developer's machine needs: Debian packages, and programs built from pinned Go modules.
+//! What the developer's machine needs: Debian packages, programs built from pinned Go modules, and Python packages.
 
 mod apt;
 mod go;
+mod python;
 
 pub use apt::{Package, ensure_packages};
 pub use go::{Tool, ensure};
+pub use python::python_environment;

@@ -57,7 +57,7 @@ class Twin:
 
     def _open(self) -> subprocess.Popen[bytes]:
         (container,) = self._deployment["spec"]["template"]["spec"]["containers"]
-        port = next(port["containerPort"] for port in container["ports"] if port["name"] == "http")
+        port = next(port["containerPort"] for port in container["ports"] if port["name"] == "api")
         local = self.url.rsplit(":", 1)[1]
         target = f"deployment/{self._deployment['metadata']['name']}"
         forward = subprocess.Popen(

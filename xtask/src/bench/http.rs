@@ -1,5 +1,5 @@
-//! HTTP by hand, as much as the operator's side of a worker needs: a client that keeps its connection, as the operator does, and a
-//! server that notes check-ins and takes whatever is stored.
+//! HTTP by hand, as much as the benches need: a client that keeps its connection, as the operator does, and, for workers, a server
+//! that notes check-ins and takes whatever is stored.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -28,7 +28,7 @@ impl Client {
     pub fn call(&mut self, method: &str, path: &str, body: &str) -> Result<Vec<u8>> {
         let answer = self.exchange(method, path, body);
         let (status, body) = answer.with_context(|| format!("failed to call {method} {path} at {}", self.address))?;
-        if status != 200 {
+        if !(200..300).contains(&status) {
             bail!("{method} {path} at {} was answered with {status}: {}", self.address, String::from_utf8_lossy(&body).trim());
         }
         Ok(body)
@@ -39,12 +39,15 @@ impl Client {
             Some(connection) => connection,
             None => BufReader::new(connect(&self.address)?),
         };
-        let head = format!("{method} {path} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\n", self.address, self.token);
+        let kind = if method == "PATCH" { "application/merge-patch+json" } else { "application/json" };
+        let head = format!("{method} {path} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\ncontent-type: {kind}\r\n", self.address, self.token);
         connection.get_mut().write_all(format!("{head}content-length: {}\r\n\r\n{body}", body.len()).as_bytes())?;
         let first = line(&mut connection)?;
         let status = first.split_ascii_whitespace().nth(1).and_then(|status| status.parse().ok()).with_context(|| format!("{first:?} is no answer"))?;
-        let mut body = vec![0; content_length(&mut connection)?];
-        connection.read_exact(&mut body)?;
+        let body = match length(&mut connection)? {
+            Length::Known(bytes) => exactly(&mut connection, bytes)?,
+            Length::Chunked => chunks(&mut connection)?,
+        };
         self.connection = Some(connection);
         Ok((status, body))
     }
@@ -92,7 +95,7 @@ fn serve(stream: TcpStream, check_ins: &Sender<String>) -> Result<()> {
         if first.is_empty() {
             return Ok(());
         }
-        let length = content_length(&mut connection)?;
+        let Length::Known(length) = length(&mut connection)? else { bail!("a worker sent its body in chunks") };
         if first.starts_with("POST ") {
             let mut body = vec![0; length];
             connection.read_exact(&mut body)?;
@@ -117,14 +120,42 @@ fn line(connection: &mut BufReader<TcpStream>) -> Result<String> {
     Ok(text.trim_end().to_owned())
 }
 
+/// How long a body is.
+enum Length {
+    Known(usize),
+    Chunked,
+}
+
 /// Reads the headers to their end.
-fn content_length(connection: &mut BufReader<TcpStream>) -> Result<usize> {
-    let mut length = 0;
+fn length(connection: &mut BufReader<TcpStream>) -> Result<Length> {
+    let mut length = Length::Known(0);
     loop {
         let header = line(connection)?;
         let Some((name, value)) = header.split_once(':') else { return Ok(length) };
         if name.eq_ignore_ascii_case("content-length") {
-            length = value.trim().parse().with_context(|| format!("{header:?} has no number"))?;
+            length = Length::Known(value.trim().parse().with_context(|| format!("{header:?} has no number"))?);
+        } else if name.eq_ignore_ascii_case("transfer-encoding") {
+            length = Length::Chunked;
+        }
+    }
+}
+
+fn exactly(connection: &mut BufReader<TcpStream>, bytes: usize) -> Result<Vec<u8>> {
+    let mut body = vec![0; bytes];
+    connection.read_exact(&mut body)?;
+    Ok(body)
+}
+
+/// Reads chunks up to the empty one.
+fn chunks(connection: &mut BufReader<TcpStream>) -> Result<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let head = line(connection)?;
+        let bytes = usize::from_str_radix(&head, 16).with_context(|| format!("{head:?} is no length of a chunk"))?;
+        body.extend(exactly(connection, bytes)?);
+        line(connection)?;
+        if bytes == 0 {
+            return Ok(body);
         }
     }
 }
@@ -132,6 +163,21 @@ fn content_length(connection: &mut BufReader<TcpStream>) -> Result<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_body_in_chunks_is_put_together() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.write_all(b"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nA\r\n0123456789\r\n0\r\n\r\n").unwrap();
+            // Held until the client has read it.
+            let _ = stream.read(&mut [0; 1024]);
+            thread::sleep(Duration::from_millis(50));
+        });
+        assert_eq!(Client::new(&address.to_string(), "t").call("GET", "/", "").unwrap(), b"abc0123456789");
+        server.join().unwrap();
+    }
 
     #[test]
     fn a_client_and_the_server_understand_each_other_over_one_connection() {

@@ -11,22 +11,51 @@ use crate::{paths, say};
 
 /// A promise of ours, and what came of it.
 pub struct Target {
-    /// What is promised.
-    pub what: String,
-    /// What was measured.
-    pub measured: f64,
-    /// The most that was promised.
-    pub at_most: f64,
+    what: String,
+    measured: f64,
+    promised: Promise,
+}
+
+#[derive(Clone, Copy)]
+enum Promise {
+    AtMost(f64),
+    AtLeast(f64),
 }
 
 impl Target {
-    /// Whether the promise was kept.
+    /// What is promised not to be more.
+    pub fn at_most(what: impl Into<String>, measured: f64, most: f64) -> Self {
+        Self { what: what.into(), measured, promised: Promise::AtMost(most) }
+    }
+
+    /// What is promised not to be less.
+    pub fn at_least(what: impl Into<String>, measured: f64, least: f64) -> Self {
+        Self { what: what.into(), measured, promised: Promise::AtLeast(least) }
+    }
+
+    /// Whether the promise was kept. What could not be measured did not keep it.
     pub fn met(&self) -> bool {
-        self.measured <= self.at_most
+        match self.promised {
+            Promise::AtMost(most) => self.measured <= most,
+            Promise::AtLeast(least) => self.measured >= least,
+        }
     }
 
     fn to_json(&self) -> Value {
-        json!({"what": self.what, "measured": rounded(self.measured, 3), "atMost": rounded(self.at_most, 3), "met": self.met()})
+        let (bound, promised) = match self.promised {
+            Promise::AtMost(most) => ("atMost", most),
+            Promise::AtLeast(least) => ("atLeast", least),
+        };
+        json!({"what": self.what, "measured": rounded(self.measured, 3), bound: rounded(promised, 3), "met": self.met()})
+    }
+
+    fn to_row(&self) -> Vec<String> {
+        let promised = match self.promised {
+            Promise::AtMost(most) => format!("<= {most:.2}"),
+            Promise::AtLeast(least) => format!(">= {least:.2}"),
+        };
+        let verdict = if self.met() { "met" } else { "MISSED" };
+        vec![self.what.clone(), format!("{:.2}", self.measured), promised, verdict.to_owned()]
     }
 }
 
@@ -46,11 +75,7 @@ pub fn save(path: &Path, mut results: Value, targets: &[Target], measured: &Resu
     }
     let text = serde_json::to_string_pretty(&results).context("failed to write the results as JSON")?;
     fs::write(path, text + "\n").with_context(|| format!("failed to write {}", path.display()))?;
-    let rows = targets.iter().map(|target| {
-        let verdict = if target.met() { "met" } else { "MISSED" };
-        vec![target.what.clone(), format!("{:.2}", target.measured), format!("<= {:.2}", target.at_most), verdict.to_owned()]
-    });
-    table(&["target", "measured", "promised", ""], &rows.collect::<Vec<_>>());
+    table(&["target", "measured", "promised", ""], &targets.iter().map(Target::to_row).collect::<Vec<_>>());
     say::note(format!("every figure is in {}", path.display()));
     Ok(())
 }
@@ -77,6 +102,14 @@ fn laid_out(heading: &[&str], rows: &[Vec<String>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_promise_is_kept_up_to_its_bound_and_not_by_what_was_not_measured() {
+        assert!(Target::at_most("p99", 5.0, 5.0).met() && !Target::at_most("p99", 5.1, 5.0).met());
+        assert!(Target::at_least("rate", 200.0, 200.0).met() && !Target::at_least("rate", 199.0, 200.0).met());
+        assert!(!Target::at_most("p99", f64::NAN, 5.0).met() && !Target::at_least("rate", f64::NAN, 1.0).met());
+        assert_eq!(Target::at_least("rate", 250.0, 200.0).to_json(), json!({"what": "rate", "measured": 250.0, "atLeast": 200.0, "met": true}));
+    }
 
     #[test]
     fn columns_are_as_wide_as_they_need_to_be() {

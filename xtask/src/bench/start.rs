@@ -167,8 +167,8 @@ fn summary(runs: &[Finished], floors: &[f64], results: &mut Map<String, Value>) 
     results.insert("stepsMedianSeconds".into(), steps.iter().map(|(name, seconds)| json!({"step": name, "seconds": rounded(*seconds, 4)})).collect());
     results.insert("runs".into(), runs.iter().map(Finished::to_json).collect::<Result<Vec<_>>>()?.into());
     Ok(vec![
-        Target { what: "apply -> first query, p95, s".into(), measured: of(&first, 95), at_most: 1.5 },
-        Target { what: "last query -> terminal phase, p95, s".into(), measured: of(&terminal, 95), at_most: 1.0 },
+        Target::at_most("apply -> first query, p95, s", of(&first, 95), 1.5),
+        Target::at_most("last query -> terminal phase, p95, s", of(&terminal, 95), 1.0),
     ])
 }
 
@@ -188,7 +188,7 @@ fn skews(api: &Api, options: &Options, runs: &[Finished], results: &mut Map<Stri
         let outside = largest(&by_logs).unwrap_or(f64::NAN);
         rows.push(vec![format!("{workers} workers"), millis.len().to_string(), format!("{middle:.2}"), format!("{most:.2}"), format!("{outside:.2}")]);
         by_fleet.insert(workers.to_string(), json!({"millis": spread(&millis), "byLogsMillis": spread(&by_logs)}));
-        targets.push(Target { what: format!("start skew, {workers} workers, largest, ms"), measured: most, at_most: 20.0 });
+        targets.push(Target::at_most(format!("start skew, {workers} workers, largest, ms"), most, 20.0));
     }
     report::table(&["start skew, ms", "runs", "median", "max", "max by logs"], &rows);
     results.insert("startSkew".into(), by_fleet.into());
@@ -215,7 +215,7 @@ fn kills(api: &Api, options: &Options, results: &mut Map<String, Value>, targets
         let (Some(most), Some(middle)) = (largest(&seconds), median(&seconds)) else { continue };
         rows.push(vec![what.to_owned(), seconds.len().to_string(), format!("{middle:.2}"), format!("{most:.2}")]);
         results.insert(key.into(), spread(&seconds));
-        targets.push(Target { what: format!("{what}, largest, s"), measured: most, at_most: 10.0 });
+        targets.push(Target::at_most(format!("{what}, largest, s"), most, 10.0));
     }
     report::table(&["seconds", "runs", "median", "max"], &rows);
     Ok(())

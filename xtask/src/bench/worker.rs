@@ -156,7 +156,7 @@ fn summary(case: Case, rounds: &[Round]) -> (Value, Vec<Target>) {
     let orders: Vec<Vec<&str>> = rounds.iter().map(|round| round.iter().map(|(contender, _)| contender.name()).collect()).collect();
     // Ranges alone have no promise: there the server's work and the network's are nearly everything.
     let promised = case != Case::Ranges;
-    let target = |other: &str, measured, at_most| Target { what: format!("worker CPU per query / {other}, {}", case.name()), measured, at_most };
+    let target = |other: &str, measured, most| Target::at_most(format!("worker CPU per query / {other}, {}", case.name()), measured, most);
     let targets = vec![target("bare loop", to_bare, 1.2), target("stock k6", to_stock, 1.0 / 3.0)];
     (json!({"medians": medians, "orders": orders, "rounds": raw}), if promised { targets } else { Vec::new() })
 }

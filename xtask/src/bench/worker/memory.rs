@@ -87,7 +87,7 @@ fn summary(all: &[Samples; 3], load: &Load) -> (Value, Vec<Target>) {
     let heading = marks.map(|mark| format!("MiB after {:.1} min", mark.as_secs_f64() / 60.0));
     report::table(&["memory", &heading[0], &heading[1], &heading[2], "queries"], &rows);
     let [first, .., last] = marks.map(|mark| at(&all[0], mark, length));
-    let target = Target { what: "worker memory at the end / after a tenth of the time".into(), measured: last / first, at_most: FLAT };
+    let target = Target::at_most("worker memory at the end / after a tenth of the time", last / first, FLAT);
     let minutes = marks.map(|mark| rounded(mark.as_secs_f64() / 60.0, 2));
     let results = json!({
         "case": load.case.name(), "connectionsEach": load.connections, "marksMinutes": minutes, "sampleSeconds": WINDOW.as_secs(),
