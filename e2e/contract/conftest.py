@@ -32,9 +32,9 @@ ORDER = (
     "test_native",
     "test_authorisation",
     "test_secrecy",
-    "test_openapi",
     "test_slow_requests",
     "test_outage",
+    "test_openapi",
 )
 
 
@@ -57,9 +57,11 @@ def bucket() -> Bucket:
 
 
 @pytest.fixture(scope="session")
-def ledger() -> Ledger:
+def ledger() -> Iterator[Ledger]:
     """The tables."""
-    return Ledger()
+    opened = Ledger()
+    yield opened
+    opened.close()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -31,6 +31,11 @@ class Ledger:
             raise
         return cursor.fetchall() if cursor.description else []
 
+    def close(self) -> None:
+        """Gives the connection back."""
+        if self._connection is not None:
+            self._connection.close()
+
     def run(self, run_id: str) -> Row | None:
         """The row of a run."""
         rows = self.ask("select * from test_runs where run_id = %s", run_id)

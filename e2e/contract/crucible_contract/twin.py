@@ -25,6 +25,7 @@ def _values() -> dict[str, Any]:
 def render(*settings: str) -> list[dict[str, Any]]:
     """Everything that the chart makes of the release's values and these."""
     command = [HELM, "template", RELEASE, str(REPOSITORY / "charts/crucible"), "--namespace", NAMESPACE, "--values", "-"]
+    command += ["--kube-version", json.loads(kubectl("version", "--output=json"))["serverVersion"]["gitVersion"]]
     for setting in settings:
         command += ["--set", setting]
     said = subprocess.run(command, input=json.dumps(_values()), capture_output=True, text=True)

@@ -4,17 +4,32 @@ import os
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import pytest
 
-from crucible_contract.settings import API
+from crucible_contract.cluster import kubectl, objects
+from crucible_contract.settings import API, NAMESPACE
 
 SECONDS = 60
 SEED = "20261122"
 
 
-def test_no_operation_answers_any_question_with_a_server_error(api: httpx.Client, tmp_path: Path) -> None:
+@pytest.fixture
+def tidied() -> Iterator[None]:
+    """Takes away what came into being because somebody asked for it by chance."""
+    kinds = ("testruns", "testplans")
+    before = {kind: {item["metadata"]["name"] for item in objects(kind)} for kind in kinds}
+    yield
+    for kind in kinds:
+        new = {item["metadata"]["name"] for item in objects(kind)} - before[kind]
+        if new:
+            kubectl("--namespace", NAMESPACE, "delete", "--wait=false", "--ignore-not-found", kind, *new)
+
+
+def test_no_operation_answers_any_question_with_a_server_error(api: httpx.Client, tmp_path: Path, tidied: None) -> None:
     report = tmp_path / "schemathesis.xml"
     command = [
         sys.executable, "-m", "schemathesis.cli", "run", f"{API}/openapi.json", "--checks", "not_a_server_error", "--seed", SEED,
