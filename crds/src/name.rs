@@ -64,8 +64,8 @@ checked_text!(
     ParameterName, r"^[A-Za-z_][A-Za-z0-9_]*$", 64
 );
 checked_text!(
-    /// `host:port` of the system under test: a DNS name, an IPv4 address or a bracketed IPv6 address. No scheme, no options.
-    Endpoint, r"^([A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}$", 260
+    /// `host` or `host:port` of the system under test: a DNS name, an IPv4 address or a bracketed IPv6 address. No scheme, no options.
+    Endpoint, r"^([A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?$", 260
 );
 checked_text!(
     /// A database, schema, keyspace or catalog name. It is always quoted by the engine's own rules.

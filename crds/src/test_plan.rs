@@ -77,6 +77,10 @@ pub struct TestPlanSpec {
 pub enum Engine {
     /// The MySQL wire protocol: MySQL, MariaDB, and what speaks like them.
     Mysql,
+    /// Apache Doris, over the MySQL wire protocol and by the same code as `mysql`. Doris itself is not part of our tests; MariaDB stands in for it.
+    Doris,
+    /// PostgreSQL and what speaks its wire protocol.
+    Postgres,
 }
 
 impl Engine {
@@ -85,6 +89,18 @@ impl Engine {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Mysql => "mysql",
+            Self::Doris => "doris",
+            Self::Postgres => "postgres",
+        }
+    }
+
+    /// Where it answers when an endpoint has no port.
+    #[must_use]
+    pub const fn default_port(self) -> u16 {
+        match self {
+            Self::Mysql => 3306,
+            Self::Doris => 9030,
+            Self::Postgres => 5432,
         }
     }
 }
@@ -95,7 +111,7 @@ impl Engine {
 pub struct Target {
     /// The kind of database.
     pub engine: Engine,
-    /// `host:port` where the database answers, as seen from the worker pods.
+    /// `host:port` where the database answers, as seen from the worker pods. Without a port it is the engine's own: 3306 for `mysql`, 9030 for `doris`, 5432 for `postgres`.
     pub endpoint: Endpoint,
     /// The database that the queries run in.
     pub database: DatabaseName,

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"crucible.dev/k6/ext/engine"
 )
@@ -40,11 +41,14 @@ type plan struct {
 }
 
 type query struct {
-	Name       string    `json:"name"`
-	SQL        string    `json:"sql"`
-	Weight     uint32    `json:"weight"`
-	Bindings   []binding `json:"bindings"`
-	ExpectRows *struct {
+	Name     string    `json:"name"`
+	SQL      string    `json:"sql"`
+	Weight   uint32    `json:"weight"`
+	Bindings []binding `json:"bindings"`
+	// Of Cassandra alone.
+	Consistency string `json:"consistency"`
+	PageSize    int    `json:"pageSize"`
+	ExpectRows  *struct {
 		Min *int64 `json:"min"`
 		Max *int64 `json:"max"`
 	} `json:"expectRows"`
@@ -125,7 +129,7 @@ func (p *plan) target() (engine.Target, error) {
 	}
 	return engine.Target{
 		Host: p.Target.Host, Port: p.Target.Port, Database: p.Target.Database, TLS: p.Target.TLS,
-		Username: username, Password: password,
+		Username: username, Password: password, QueryTimeout: time.Duration(p.QueryTimeoutNanos),
 	}, nil
 }
 
@@ -144,7 +148,7 @@ func readSecret(path string) (string, error) {
 func (p *plan) statements() []engine.Statement {
 	statements := make([]engine.Statement, len(p.Queries))
 	for i, q := range p.Queries {
-		statements[i] = engine.Statement{Name: q.Name, SQL: q.SQL}
+		statements[i] = engine.Statement{Name: q.Name, SQL: q.SQL, Consistency: q.Consistency, PageSize: q.PageSize}
 	}
 	return statements
 }

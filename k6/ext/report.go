@@ -59,6 +59,7 @@ type teller struct {
 	next       uint32
 	encoder    encoder
 	reconnects uint64
+	bytes      uint64
 	gone       bool
 }
 
@@ -103,6 +104,8 @@ func (t *teller) interval() {
 	})
 	reconnects := t.run.reconnects.Load()
 	message.Reconnects, t.reconnects = reconnects-t.reconnects, reconnects
+	received := t.run.received()
+	message.Bytes, t.bytes = received-t.bytes, received
 	t.send(message)
 	if samples := t.run.complaints.upTo(t.next); len(samples) > 0 {
 		t.send(errorsMessage{Type: "errors", Samples: samples})
@@ -118,6 +121,15 @@ func (r *run) activeDuring(second uint32) int64 {
 	}
 	now, _ := r.line.at(min(from+int64(time.Second), r.line.end) - 1)
 	return now.share
+}
+
+// received is how many bytes the connections have read since the load began; none where it never did.
+func (r *run) received() uint64 {
+	before := r.before.Load()
+	if before == 0 {
+		return 0
+	}
+	return r.engine.Received() - before
 }
 
 // lastSecond is the last one worth a line: up to the last answer, and up to the end of the load.
@@ -152,7 +164,7 @@ func (r *run) conclude() {
 	r.sayStopping(why)
 	sums := r.recorder.sum()
 	message := finishedMessage{
-		Type: "finished", Queries: sums.queries, Errors: sums.errors, Rows: sums.rows, ClampedLatencies: sums.clamped,
+		Type: "finished", Queries: sums.queries, Errors: sums.errors, Rows: sums.rows, Bytes: r.received(), ClampedLatencies: sums.clamped,
 		Interrupted: why != whyEnd || r.drainCut.Load(),
 	}
 	if last := r.lastAnswer(); last > 0 {

@@ -65,6 +65,7 @@ type run struct {
 	connecting context.Context
 	disconnect context.CancelFunc
 	reconnects atomic.Uint64
+	before     atomic.Uint64 // bytes that the engine had received before the load
 	doomed     chan engine.Conn
 	killed     chan struct{} // closed when nothing is left to be killed
 }
@@ -151,6 +152,7 @@ func (r *run) startIn(in time.Duration) {
 	for rest := time.Until(origin); rest > 0; rest = time.Until(origin) {
 		sleepThread(rest)
 	}
+	r.before.Store(r.engine.Received())
 	r.drainBy(r.line.end + r.plan.DrainNanos)
 	close(r.begun)
 	go r.watch()

@@ -39,6 +39,7 @@ type (
 		VUs        int64    `json:"vus"`
 		Reconnects uint64   `json:"reconnects"`
 		Rows       uint64   `json:"rows"`
+		Bytes      uint64   `json:"bytes"`
 	}
 	record struct {
 		Query     string `json:"query"`
@@ -61,6 +62,7 @@ type (
 		Queries            uint64 `json:"queries"`
 		Errors             uint64 `json:"errors"`
 		Rows               uint64 `json:"rows"`
+		Bytes              uint64 `json:"bytes"`
 		LastQueryUnixNanos int64  `json:"lastQueryUnixNanos"`
 		Interrupted        bool   `json:"interrupted"`
 		ClampedLatencies   uint64 `json:"clampedLatencies"`

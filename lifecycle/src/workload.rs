@@ -69,11 +69,24 @@ impl Language {
         }
     }
 
+    /// The word for it in messages, as a file would begin with.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sql => "sql",
+            Self::Mysql => "mysql",
+            Self::Postgres => "postgres",
+            Self::Trino => "trino",
+            Self::Cql => "cql",
+        }
+    }
+
     /// Whether an engine understands it.
     #[must_use]
     pub const fn is_spoken_by(self, engine: Engine) -> bool {
         match engine {
-            Engine::Mysql => matches!(self, Self::Sql | Self::Mysql),
+            Engine::Mysql | Engine::Doris => matches!(self, Self::Sql | Self::Mysql),
+            Engine::Postgres => matches!(self, Self::Sql | Self::Postgres),
         }
     }
 }

@@ -3,7 +3,10 @@
 use std::{path::Path, time::Duration};
 
 use crucible_crds::test_plan::{Stage, TlsMode};
-use crucible_lifecycle::contract::{FrozenPlan, Query};
+use crucible_lifecycle::{
+    contract::{FrozenPlan, Query},
+    plan::HostPort,
+};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -41,7 +44,7 @@ struct Run<'a> {
 #[serde(rename_all = "camelCase")]
 struct Target<'a> {
     engine: &'static str,
-    host: &'a str,
+    host: String,
     port: u16,
     database: &'a str,
     tls: TlsMode,
@@ -63,7 +66,7 @@ struct EngineStage<'a> {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum EngineError {
     /// The endpoint was not checked by whoever froze the plan.
-    #[error("the endpoint {0:?} is not host:port")]
+    #[error("the endpoint {0:?} is not host or host:port")]
     Endpoint(String),
     /// The Job has more workers than its plan.
     #[error("worker {index} is not one of the plan's {workers}")]
@@ -83,7 +86,7 @@ impl<'a> EnginePlan<'a> {
             return Err(EngineError::Index { index, workers });
         }
         let target = &plan.spec.target;
-        let (host, port) = host_and_port(&target.endpoint).ok_or_else(|| EngineError::Endpoint(target.endpoint.to_string()))?;
+        let HostPort { host, port } = HostPort::of(target).map_err(|_| EngineError::Endpoint(target.endpoint.to_string()))?;
         Ok(Self {
             run: Run { id: &plan.run.id, plan: &plan.plan_name, worker: index, workers },
             socket,
@@ -136,23 +139,17 @@ fn seed(run_uid: &str, index: u32) -> u64 {
     digest.iter().take(8).fold(0, |seed, byte| (seed << 8) | u64::from(*byte))
 }
 
-fn host_and_port(endpoint: &str) -> Option<(&str, u16)> {
-    let (host, port) = endpoint.rsplit_once(':')?;
-    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    Some((bare, port.parse().ok()?)).filter(|(host, _)| !host.is_empty())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn an_endpoint_is_split_at_its_last_colon_and_loses_its_brackets() {
-        assert_eq!(host_and_port("mariadb.sut.svc:3306"), Some(("mariadb.sut.svc", 3306)));
-        assert_eq!(host_and_port("[fd00::7]:4000"), Some(("fd00::7", 4000)));
-        for refused in ["mariadb", "mariadb:", ":3306", "mariadb:70000", "mariadb:-1"] {
-            assert_eq!(host_and_port(refused), None, "{refused}");
-        }
+    fn an_endpoint_without_a_port_has_the_engines_own() {
+        let mut plan = crate::sample::plan();
+        plan.spec.target.endpoint = "[fd00::7]".into();
+        plan.spec.target.engine = crucible_crds::test_plan::Engine::Postgres;
+        let written = EnginePlan::new(&plan, 0, Path::new("s"), Path::new("c")).unwrap();
+        assert_eq!((written.target.engine, written.target.host.as_str(), written.target.port), ("postgres", "fd00::7", 5432));
     }
 
     #[test]

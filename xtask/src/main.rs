@@ -4,6 +4,7 @@ mod bench;
 mod chart;
 mod cluster;
 mod demo;
+mod engines;
 mod generate;
 mod images;
 mod paths;
@@ -27,6 +28,8 @@ enum Command {
     Cluster(cluster::Args),
     /// Build container images without a container engine and load them into the cluster
     Images(images::Args),
+    /// Start, stop or test against real database servers on this machine
+    Engines(engines::Args),
     /// Measure what we claim
     Bench(bench::Args),
     /// Write the files that are made from the types
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         Command::Images(args) => args.run(),
         Command::Demo(args) => args.run(),
         Command::Test(args) => return args.run(),
+        Command::Engines(args) => args.run(),
         Command::Bench(args) => args.run(),
         Command::Generate => generate::run(),
     };

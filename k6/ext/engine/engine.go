@@ -6,6 +6,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"fmt"
+	"time"
 )
 
 // Class says whose kind of failure a query met. The words are the contract with the worker.
@@ -66,12 +67,31 @@ type Target struct {
 	TLS      string
 	Username string
 	Password string
+	// QueryTimeout is when the watchdog severs a query. No limit of a driver may come before it.
+	QueryTimeout time.Duration
 }
 
 // Statement is one query of the workload with the engine's own placeholders.
 type Statement struct {
 	Name string
 	SQL  string
+	// Consistency and PageSize are Cassandra's; nothing and 0 where the workload does not say.
+	Consistency string
+	PageSize    int
+}
+
+// Kind is an engine as a plan names it, and what docs/engines.md says about it.
+type Kind struct {
+	Name          string
+	Systems       string
+	Authenticates string
+	Prepares      string
+	Parameters    string
+	Cancels       string
+	Drops         string
+	Proved        string
+
+	open func(target Target, statements []Statement) (Engine, error)
 }
 
 // Engine opens connections and reads meaning into the driver's errors.
@@ -84,6 +104,8 @@ type Engine interface {
 	Refusal(err error) Reason
 	// Explain sorts an error of a running query.
 	Explain(err error) Failure
+	// Received is how many bytes all connections together have read so far, below TLS.
+	Received() uint64
 }
 
 // Conn is one connection, used by one VU at a time. Only Sever and Kill may be called from elsewhere.
@@ -103,12 +125,15 @@ type Conn interface {
 	Close()
 }
 
+// Kinds are the engines of this k6. An engine that is not here is not in the schema of a TestPlan either; a test says so.
+var Kinds = []Kind{mysqlKind, dorisKind, postgresKind}
+
 // Open returns the engine of that name.
 func Open(name string, target Target, statements []Statement) (Engine, error) {
-	switch name {
-	case "mysql", "doris":
-		return newMySQL(target, statements)
-	default:
-		return nil, fmt.Errorf("failed to open engine %q: not built into this k6", name)
+	for _, kind := range Kinds {
+		if kind.Name == name {
+			return kind.open(target, statements)
+		}
 	}
+	return nil, fmt.Errorf("failed to open engine %q: not built into this k6", name)
 }

@@ -2,7 +2,7 @@
 
 use std::net::Ipv6Addr;
 
-use crucible_crds::test_plan::Target;
+use crucible_crds::test_plan::{Engine, Target};
 
 /// A host and a port, parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,9 +17,6 @@ pub struct HostPort {
 /// Why a text is not a host and a port.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
-    /// There is no port.
-    #[error("the endpoint must be host:port")]
-    NoPort,
     /// The port is not one.
     #[error("the port must be a whole number from 1 to 65535")]
     Port,
@@ -28,19 +25,33 @@ pub enum EndpointError {
     Host,
 }
 
-impl std::str::FromStr for HostPort {
-    type Err = EndpointError;
+impl HostPort {
+    /// Where a target answers: at its endpoint, on the engine's own port where that has none.
+    ///
+    /// # Errors
+    /// Where the endpoint is not a host with or without a port.
+    pub fn of(target: &Target) -> Result<Self, EndpointError> {
+        Self::parse(&target.endpoint, target.engine.default_port())
+    }
 
-    fn from_str(text: &str) -> Result<Self, EndpointError> {
-        let (host, port) = text.rsplit_once(':').ok_or(EndpointError::NoPort)?;
-        let digits = !port.is_empty() && port.len() <= 5 && port.bytes().all(|byte| byte.is_ascii_digit());
-        let port = Some(port).filter(|_| digits).and_then(|port| port.parse::<u16>().ok()).filter(|port| *port > 0).ok_or(EndpointError::Port)?;
+    fn parse(text: &str, default_port: u16) -> Result<Self, EndpointError> {
+        // The colons of an IPv6 address are inside its brackets.
+        let colon = text.rfind(':').filter(|colon| text.get(*colon..).is_some_and(|rest| !rest.contains(']')));
+        let (host, port) = match colon.and_then(|colon| text.split_at_checked(colon)) {
+            Some((host, port)) => (host, port_number(port.trim_start_matches(':')).ok_or(EndpointError::Port)?),
+            None => (text, default_port),
+        };
         let host = match host.strip_prefix('[').map(|rest| rest.strip_suffix(']')) {
             Some(bracketed) => bracketed.and_then(|host| host.parse::<Ipv6Addr>().ok()).ok_or(EndpointError::Host)?.to_string(),
             None => dns_name(host).ok_or(EndpointError::Host)?,
         };
         Ok(Self { host, port })
     }
+}
+
+fn port_number(text: &str) -> Option<u16> {
+    let digits = !text.is_empty() && text.len() <= 5 && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse::<u16>().ok().filter(|port| digits && *port > 0)
 }
 
 impl std::fmt::Display for HostPort {
@@ -59,19 +70,28 @@ fn dns_name(host: &str) -> Option<String> {
     (host.len() <= 253 && host.split('.').all(label)).then_some(host)
 }
 
-/// Which system a target is: `engine/host:port`. Two targets with the same identity are never loaded at the same time.
-/// A Service's full name and its short one are the same system. Where the endpoint cannot be parsed, which a resolved
-/// plan excludes, it stands as it is written.
+/// Which system a target is: `protocol/host:port`. Two targets with the same identity are never loaded at the same time.
+/// A Service's full name and its short one are the same system, so are two engines over the same wire protocol, and the
+/// engine's own port whether it is written or not. Where the endpoint cannot be parsed, which a resolved plan excludes,
+/// it stands as it is written.
 #[must_use]
 pub fn sut_identity(target: &Target) -> String {
-    let endpoint = match target.endpoint.parse::<HostPort>() {
+    let endpoint = match HostPort::of(target) {
         Ok(HostPort { host, port }) => {
             let host = host.strip_suffix(".svc.cluster.local").map_or_else(|| host.clone(), |service| format!("{service}.svc"));
             HostPort { host, port }.to_string()
         }
         Err(_) => target.endpoint.to_lowercase(),
     };
-    format!("{}/{endpoint}", target.engine.as_str())
+    format!("{}/{endpoint}", protocol(target.engine))
+}
+
+/// What is spoken on the wire: a server answers one protocol on a port, by whatever engine a plan calls it.
+const fn protocol(engine: Engine) -> &'static str {
+    match engine {
+        Engine::Mysql | Engine::Doris => "mysql",
+        Engine::Postgres => "postgres",
+    }
 }
 
 #[cfg(test)]
@@ -80,14 +100,16 @@ mod tests {
 
     use super::*;
 
-    fn target(endpoint: &str) -> Target {
-        serde_json::from_value(serde_json::json!({"engine": "mysql", "endpoint": endpoint, "database": "shop", "credentialsRef": {"name": "shop"}})).unwrap()
+    fn target(engine: &str, endpoint: &str) -> Target {
+        serde_json::from_value(serde_json::json!({"engine": engine, "endpoint": endpoint, "database": "shop", "credentialsRef": {"name": "shop"}})).unwrap()
     }
 
     #[test]
     fn the_same_system_has_one_identity() {
         let cases = [
             ("mariadb.sut.svc:3306", "mysql/mariadb.sut.svc:3306"),
+            ("mariadb.sut.svc", "mysql/mariadb.sut.svc:3306"),
+            ("[2001:DB8:0:0::1]", "mysql/[2001:db8::1]:3306"),
             ("MariaDB.sut.SVC:3306", "mysql/mariadb.sut.svc:3306"),
             ("mariadb.sut.svc.:3306", "mysql/mariadb.sut.svc:3306"),
             ("mariadb.sut.svc.cluster.local:3306", "mysql/mariadb.sut.svc:3306"),
@@ -97,14 +119,26 @@ mod tests {
             ("localhost:3306", "mysql/localhost:3306"),
         ];
         for (endpoint, identity) in cases {
-            assert_eq!(sut_identity(&target(endpoint)), identity);
+            assert_eq!(sut_identity(&target("mysql", endpoint)), identity);
+        }
+    }
+
+    #[test]
+    fn the_engine_decides_the_port_that_is_not_written_and_the_protocol() {
+        let cases = [
+            ("doris", "fe.sut.svc", "mysql/fe.sut.svc:9030"),
+            ("doris", "mariadb.sut.svc:3306", "mysql/mariadb.sut.svc:3306"),
+            ("postgres", "db.sut.svc", "postgres/db.sut.svc:5432"),
+        ];
+        for (engine, endpoint, identity) in cases {
+            assert_eq!(sut_identity(&target(engine, endpoint)), identity);
         }
     }
 
     #[test]
     fn what_is_not_a_host_and_a_port_is_refused() {
         let cases = [
-            ("mariadb", EndpointError::NoPort),
+            ("", EndpointError::Host),
             ("mariadb:", EndpointError::Port),
             ("mariadb:0", EndpointError::Port),
             ("mariadb:65536", EndpointError::Port),
@@ -122,7 +156,7 @@ mod tests {
             ("/run/mysqld.sock:1", EndpointError::Host),
         ];
         for (text, error) in cases {
-            assert_eq!(text.parse::<HostPort>(), Err(error), "{text}");
+            assert_eq!(HostPort::parse(text, 3306), Err(error), "{text}");
         }
     }
 
@@ -130,8 +164,8 @@ mod tests {
         #[test]
         fn any_text_is_parsed_or_refused_and_what_is_parsed_is_stable(text in "\\PC{0,40}", likely in "[a-zA-Z0-9.:\\[\\]-]{0,20}:[0-9]{1,6}") {
             for text in [text, likely] {
-                if let Ok(parsed) = text.parse::<HostPort>() {
-                    prop_assert_eq!(parsed.to_string().parse::<HostPort>(), Ok(parsed));
+                if let Ok(parsed) = HostPort::parse(&text, 3306) {
+                    prop_assert_eq!(HostPort::parse(&parsed.to_string(), 1), Ok(parsed));
                 }
             }
         }

@@ -23,7 +23,7 @@ const LONGEST_DRAIN: Duration = Duration::from_mins(10);
 
 /// What does not depend on the workload.
 pub(super) fn check(spec: &TestPlanSpec, problems: &mut Problems) {
-    if let Err(error) = spec.target.endpoint.parse::<HostPort>() {
+    if let Err(error) = HostPort::of(&spec.target) {
         problems.add("spec.target.endpoint", error.to_string());
     }
     check_load(&spec.load, problems);

@@ -31,7 +31,10 @@ const MOST_PLACEHOLDERS: usize = 65_535;
 pub fn compile(workload: &Workload, spec: &WorkloadSpec, engine: Engine) -> Result<Vec<Query>, Vec<Problem>> {
     let mut problems = Problems::default();
     if let Some(language) = workload.language.filter(|language| !language.is_spoken_by(engine)) {
-        problems.add("spec.workload.source line 1", format!("the workload is written in {language:?}, which the engine {} does not speak", engine.as_str()));
+        problems.add(
+            "spec.workload.source line 1",
+            format!("the workload is of the type {}, which the engine {} does not speak", language.as_str(), engine.as_str()),
+        );
     }
     let weights = weights(workload, &spec.mix, &mut problems);
     let checks = checks(workload, &spec.checks, &weights, &mut problems);
@@ -128,10 +131,10 @@ fn bind<'a>(
             break;
         }
         let line = || u32::try_from(sql.get(..token.start).unwrap_or_default().matches('\n').count()).unwrap_or(0) + query.line;
-        if token.kind == Kind::Symbol('?') && engine == Engine::Mysql {
+        if let Some(bare) = bare_placeholder(sql, &tokens, at, engine) {
             problems.add(
                 format!("spec.workload.source line {}", line()),
-                format!("the query {name} has a bare ? placeholder; write :name and declare the parameter"),
+                format!("the query {name} has a bare {bare} placeholder; write :name and declare the parameter"),
             );
         }
         let Some(word) = placeholder(sql, &tokens, at) else { continue };
@@ -147,7 +150,7 @@ fn bind<'a>(
         };
         text.push_str(sql.get(copied..token.start).unwrap_or_default());
         bindings.push(binding(word, values));
-        text.push_str(engine_placeholder(engine));
+        push_placeholder(&mut text, engine, bindings.len());
         copied = token.end + word.len();
     }
     text.push_str(sql.get(copied..).unwrap_or_default());
@@ -169,9 +172,27 @@ fn placeholder<'a>(sql: &'a str, tokens: &[Token], at: usize) -> Option<&'a str>
     (!touches && !word.starts_with(|c: char| c.is_ascii_digit())).then_some(word)
 }
 
-const fn engine_placeholder(engine: Engine) -> &'static str {
+/// A placeholder in the engine's own words, which nothing would ever be bound to: `?`, or `$1` of PostgreSQL, where `?`
+/// is an operator.
+fn bare_placeholder<'a>(sql: &'a str, tokens: &[Token], at: usize, engine: Engine) -> Option<&'a str> {
+    let token = tokens.get(at)?;
+    match (engine, token.kind) {
+        (Engine::Mysql | Engine::Doris, Kind::Symbol('?')) => Some(token.text(sql)),
+        (Engine::Postgres, Kind::Symbol('$')) => {
+            let number = tokens.get(at + 1).filter(|number| number.start == token.end && number.kind == Kind::Word)?;
+            number.text(sql).bytes().all(|byte| byte.is_ascii_digit()).then(|| sql.get(token.start..number.end)).flatten()
+        }
+        (Engine::Mysql | Engine::Doris | Engine::Postgres, _) => None,
+    }
+}
+
+/// The placeholder that the `number`th binding is for, from 1.
+fn push_placeholder(text: &mut String, engine: Engine, number: usize) {
+    use std::fmt::Write as _;
     match engine {
-        Engine::Mysql => "?",
+        Engine::Mysql | Engine::Doris => text.push('?'),
+        // Writing into memory does not fail.
+        Engine::Postgres => drop(write!(text, "${number}")),
     }
 }
 

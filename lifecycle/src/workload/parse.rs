@@ -41,8 +41,8 @@ pub fn parse(text: &str, engine: Option<Engine>) -> Result<Workload, Vec<Workloa
 /// How a file is cut into tokens: by its language, or by the engine where it says `sql` or nothing.
 pub(super) fn dialect(language: Option<Language>, engine: Option<Engine>) -> Dialect {
     match (language, engine) {
-        (Some(Language::Mysql), _) | (None | Some(Language::Sql), None | Some(Engine::Mysql)) => Dialect { mysql: true, postgres: false },
-        (Some(Language::Postgres), _) => Dialect { mysql: false, postgres: true },
+        (Some(Language::Mysql), _) | (None | Some(Language::Sql), None | Some(Engine::Mysql | Engine::Doris)) => Dialect { mysql: true, postgres: false },
+        (Some(Language::Postgres), _) | (None | Some(Language::Sql), Some(Engine::Postgres)) => Dialect { mysql: false, postgres: true },
         (Some(Language::Trino | Language::Cql), _) => Dialect { mysql: false, postgres: false },
     }
 }

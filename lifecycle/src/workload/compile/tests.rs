@@ -11,8 +11,12 @@ fn spec(fields: serde_json::Value) -> WorkloadSpec {
 }
 
 fn compiled(text: &str, fields: serde_json::Value) -> Result<Vec<Query>, Vec<String>> {
-    let workload = parse(&format!("-- @type: sql\n{text}"), None).unwrap();
-    compile(&workload, &spec(fields), Engine::Mysql).map_err(|problems| problems.iter().map(ToString::to_string).collect())
+    compiled_for(Engine::Mysql, "sql", text, fields)
+}
+
+fn compiled_for(engine: Engine, language: &str, text: &str, fields: serde_json::Value) -> Result<Vec<Query>, Vec<String>> {
+    let workload = parse(&format!("-- @type: {language}\n{text}"), Some(engine)).unwrap();
+    compile(&workload, &spec(fields), engine).map_err(|problems| problems.iter().map(ToString::to_string).collect())
 }
 
 /// The statement of the only query, with the names bound to its placeholders, when `id` and `city` are declared.
@@ -57,6 +61,19 @@ fn placeholders_are_replaced_in_code_only() {
     ];
     for (sql, expected, names) in cases {
         assert_eq!(bound(sql), (expected.to_owned(), names.into_iter().map(str::to_owned).collect()), "{sql}");
+    }
+}
+
+#[test]
+fn each_engine_gets_its_own_placeholders() {
+    let cases = [
+        (Engine::Doris, "sql", "SELECT :id, ':id', :id", "SELECT ?, ':id', ?"),
+        (Engine::Postgres, "sql", "SELECT :id::text, 'a\\', :id, tags ? 'x'", "SELECT $1::text, 'a\\', $2, tags ? 'x'"),
+        (Engine::Postgres, "postgres", "SELECT $$ :id $1 $$, :id, a[1:2]", "SELECT $$ :id $1 $$, $1, a[1:2]"),
+    ];
+    for (engine, language, sql, expected) in cases {
+        let queries = compiled_for(engine, language, &format!("-- @name: A\n{sql}"), json!({"parameters": [{"name": "id", "range": [1, 9]}]})).unwrap();
+        assert_eq!(queries[0].sql, expected, "{engine:?} {sql}");
     }
 }
 
@@ -115,10 +132,39 @@ fn a_bare_question_mark_would_never_be_bound() {
 }
 
 #[test]
+fn a_bare_placeholder_of_postgres_would_never_be_bound_either() {
+    assert_eq!(
+        compiled_for(Engine::Postgres, "postgres", "-- @name: A\nSELECT $1", json!({})).unwrap_err(),
+        ["spec.workload.source line 3: the query A has a bare $1 placeholder; write :name and declare the parameter"]
+    );
+}
+
+#[test]
+fn a_workload_fits_the_engines_that_speak_its_language() {
+    let cases = [
+        ("sql", vec![Engine::Mysql, Engine::Doris, Engine::Postgres]),
+        ("mysql", vec![Engine::Mysql, Engine::Doris]),
+        ("doris", vec![Engine::Mysql, Engine::Doris]),
+        ("mariadb", vec![Engine::Mysql, Engine::Doris]),
+        ("postgresql", vec![Engine::Postgres]),
+        ("postgres", vec![Engine::Postgres]),
+        ("trino", vec![]),
+        ("cassandra", vec![]),
+        ("cql", vec![]),
+    ];
+    for (language, engines) in cases {
+        for engine in [Engine::Mysql, Engine::Doris, Engine::Postgres] {
+            let compiled = compiled_for(engine, language, "-- @name: A\nSELECT 1", json!({}));
+            assert_eq!(compiled.is_ok(), engines.contains(&engine), "{language} on {engine:?}: {compiled:?}");
+        }
+    }
+}
+
+#[test]
 fn a_workload_for_another_engine_is_refused() {
     let workload = parse("-- @type: cql\n-- @name: A\nSELECT 1", None).unwrap();
     let problems = compile(&workload, &spec(json!({})), Engine::Mysql).unwrap_err();
-    assert_eq!(problems[0].to_string(), "spec.workload.source line 1: the workload is written in Cql, which the engine mysql does not speak");
+    assert_eq!(problems[0].to_string(), "spec.workload.source line 1: the workload is of the type cql, which the engine mysql does not speak");
 }
 
 #[test]

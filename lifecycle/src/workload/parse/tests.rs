@@ -98,6 +98,8 @@ fn the_first_line_says_what_the_file_is_written_in() {
 fn the_plans_engine_stands_in_for_a_missing_first_line() {
     let workload = parse("-- an older file\n-- @name: A\nSELECT 1", Some(Engine::Mysql)).unwrap();
     assert_eq!((workload.language, workload.queries.len()), (None, 1));
+    let workload = parse("-- @name: A\nSELECT 'a\\', $$ ; $$", Some(Engine::Postgres)).unwrap();
+    assert_eq!(workload.queries[0].sql, "SELECT 'a\\', $$ ; $$");
 }
 
 #[test]
@@ -190,7 +192,7 @@ proptest! {
     #[test]
     fn any_text_is_parsed_or_refused(text in "\\PC{0,200}", likely in r#"(-- @type: (sql|mysql|postgres|cql)\n)?((-- @(name|weight|param|expect-rows|type): [A-Za-z0-9_ .|-]{0,12}|[-;:'"`$#/*a-zé\\ ]{0,12})(\n|\r|\r\n)){0,12}"#) {
         for text in [text, likely] {
-            for engine in [None, Some(Engine::Mysql)] {
+            for engine in [None, Some(Engine::Mysql), Some(Engine::Postgres)] {
                 match parse(&text, engine) {
                     Ok(workload) => prop_assert!(workload.queries.iter().all(|query| !query.sql.trim().is_empty() && !query.sql.ends_with(';'))),
                     Err(errors) => {

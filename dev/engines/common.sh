@@ -1,0 +1,95 @@
+# What the servers under dev/engines share. Sourced by each of them; the caller has set NAME.
+#
+#   NAME.sh fetch    get what it needs into the cache
+#   NAME.sh start    start it, with an empty data directory the first time, and wait until it answers
+#   NAME.sh kill     kill it as a crash would
+#   NAME.sh stop     end it and remove its data
+#   NAME.sh env      print the variables that the conformance suite reads
+#
+# Everything listens on loopback, on ports that no well-known server has. Data is below CRUCIBLE_ENGINES_STATE, what was
+# fetched below CRUCIBLE_ENGINES_CACHE.
+set -eu
+
+HERE=$(cd "$(dirname "$0")" && pwd)
+STATE=${CRUCIBLE_ENGINES_STATE:-/var/tmp/crucible-engines-$(id -u)}
+CACHE=${CRUCIBLE_ENGINES_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/crucible/engines}
+MAVEN=${CRUCIBLE_MAVEN:-https://repo1.maven.org/maven2}
+DATA=$STATE/$NAME
+CERTIFICATE=$STATE/certificate.pem
+PASSWORD=crucible-test-only
+
+# certificate makes the one certificate of all servers: for localhost, signed by itself, gone with the state.
+certificate() {
+    mkdir -p "$STATE"
+    chmod 755 "$STATE"
+    [ -s "$STATE/key.pem" ] || openssl req -x509 -newkey rsa:2048 -nodes -days 3650 -subj /CN=localhost \
+        -addext subjectAltName=DNS:localhost -keyout "$STATE/key.pem" -out "$CERTIFICATE" 2>/dev/null
+}
+
+# own gives a directory to the user that the server runs as: a database refuses to be root.
+own() { [ "$(id -u)" != 0 ] || chown -R "$RUNS_AS" "$1"; }
+
+as_server() {
+    if [ "$(id -u)" = 0 ]; then setpriv --reuid "$RUNS_AS" --regid "$RUNS_AS" --clear-groups -- "$@"; else "$@"; fi
+}
+
+# launch starts a command in a session of its own, so that all it starts can be killed with it.
+launch() {
+    [ "$(id -u)" != 0 ] || set -- setpriv --reuid "$RUNS_AS" --regid "$RUNS_AS" --clear-groups -- "$@"
+    setsid "$@" >"$DATA/log" 2>&1 </dev/null &
+    echo $! >"$DATA/pid"
+}
+
+# await repeats a command until it succeeds, for so many seconds.
+await() {
+    seconds=$1
+    shift
+    for _ in $(seq $((seconds * 2))); do
+        if "$@" >/dev/null 2>&1; then return 0; fi
+        kill -0 "$(cat "$DATA/pid")" 2>/dev/null || break
+        sleep 0.5
+    done
+    echo "$NAME did not start; the end of $DATA/log:" >&2
+    tail -n 20 "$DATA/log" >&2
+    return 1
+}
+
+kill_server() {
+    [ -s "$DATA/pid" ] || return 0
+    pid=$(cat "$DATA/pid")
+    kill -KILL "-$pid" 2>/dev/null || true
+    # Until its processes are gone; one whose parent does not care may stay as a shadow.
+    for _ in $(seq 50); do
+        [ -n "$(ps -o stat= -s "$pid" 2>/dev/null | grep -v '^Z')" ] || break
+        sleep 0.1
+    done
+    rm -f "$DATA/pid"
+}
+
+# fetch_artifact gets one file of Maven's central repository; its SHA-1 is checked against the one beside it.
+fetch_artifact() {
+    to=$CACHE/maven/$(basename "$1")
+    [ ! -s "$to" ] || return 0
+    mkdir -p "$CACHE/maven"
+    curl --silent --show-error --fail --location --retry 3 --output "$to.part" "$MAVEN/$1"
+    expected=$(curl --silent --show-error --fail --location --retry 3 "$MAVEN/$1.sha1" | cut -c1-40)
+    [ "$(sha1sum "$to.part" | cut -c1-40)" = "$expected" ] || { echo "$1 is not what its checksum says" >&2; return 1; }
+    mv "$to.part" "$to"
+}
+
+verb() {
+    case ${1:-} in
+    fetch) fetch ;;
+    start) start ;;
+    kill) kill_server ;;
+    stop) kill_server; rm -rf "$DATA" ;;
+    env) environment ;;
+    *) echo "usage: $0 fetch|start|kill|stop|env" >&2; exit 2 ;;
+    esac
+}
+
+# variables prints the three variables of one server.
+variables() {
+    printf "export %s='%s'\nexport %s_STOP='%s kill'\nexport %s_START='%s start'\nexport SSL_CERT_FILE='%s'\n" \
+        "$1" "$2" "$1" "$HERE/$NAME.sh" "$1" "$HERE/$NAME.sh" "$CERTIFICATE"
+}

@@ -1,0 +1,103 @@
+// What the engines share below their protocols: connections whose bytes are counted, the three TLS modes, and what an
+// error of the network means.
+
+package engine
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"sync/atomic"
+	"time"
+)
+
+// connectTimeout bounds one attempt to connect: longer than any healthy handshake, shorter than a failover.
+const connectTimeout = 3 * time.Second
+
+// meter counts what an engine's connections have received, below TLS. Every engine has one inside.
+type meter struct{ received atomic.Uint64 }
+
+func (m *meter) Received() uint64 { return m.received.Load() }
+
+func (m *meter) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	raw, err := new(net.Dialer).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return &meteredConn{Conn: raw, meter: m}, nil
+}
+
+// meteredConn is a connection as the operating system has it. Closing it is the one thing that may be done to a
+// driver's connection from another goroutine.
+type meteredConn struct {
+	net.Conn
+	meter *meter
+}
+
+func (c *meteredConn) Read(to []byte) (int, error) {
+	count, err := c.Conn.Read(to)
+	c.meter.received.Add(uint64(count))
+	return count, err
+}
+
+func address(target Target) string {
+	return net.JoinHostPort(target.Host, strconv.Itoa(int(target.Port)))
+}
+
+// tlsConfig is nil where the plan disables TLS.
+func tlsConfig(target Target) (*tls.Config, error) {
+	switch target.TLS {
+	case "disable":
+		return nil, nil
+	case "verify":
+		return &tls.Config{ServerName: target.Host, MinVersion: tls.VersionTLS12}, nil
+	case "insecureSkipVerify":
+		return &tls.Config{ServerName: target.Host, MinVersion: tls.VersionTLS12, InsecureSkipVerify: true}, nil //nolint:gosec // asked for by that very name in the plan, and shown in the report
+	default:
+		return nil, fmt.Errorf("failed to read target: tls mode %q is not verify, insecureSkipVerify or disable", target.TLS)
+	}
+}
+
+// networkFailure sorts what happened below the protocol; false when nothing did.
+func networkFailure(err error) (Failure, bool) {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return Failure{Class: Connection, Code: "connect", Message: err.Error()}, true
+	}
+	var dial *net.OpError
+	if errors.As(err, &dial) && dial.Op == "dial" {
+		return Failure{Class: Connection, Code: "connect", Message: err.Error()}, true
+	}
+	var network net.Error
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) || errors.As(err, &network) {
+		return Failure{Class: Connection, Code: "lost", Message: err.Error()}, true
+	}
+	return Failure{}, false
+}
+
+// networkRefusal says why nobody could be talked to, where the protocol has nothing to say about it.
+func networkRefusal(err error) Reason {
+	var unknownHost *net.DNSError
+	if errors.As(err, &unknownHost) {
+		return UnknownHost
+	}
+	if isTLS(err) {
+		return TLSFailed
+	}
+	return Unreachable
+}
+
+func isTLS(err error) bool {
+	var (
+		record      tls.RecordHeaderError
+		alert       tls.AlertError
+		certificate *tls.CertificateVerificationError
+		authority   x509.UnknownAuthorityError
+		hostname    x509.HostnameError
+	)
+	return errors.As(err, &record) || errors.As(err, &alert) || errors.As(err, &certificate) || errors.As(err, &authority) || errors.As(err, &hostname)
+}
