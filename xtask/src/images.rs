@@ -33,6 +33,8 @@ pub enum Image {
     Operator,
     /// Runs the load and loads fixtures
     Worker,
+    /// Load testing for agents
+    Mcp,
     /// S3 server of the development cluster
     S3,
     /// A system under test
@@ -52,6 +54,7 @@ impl Image {
             Self::Coredns => "coredns",
             Self::Operator => "operator",
             Self::Worker => "worker",
+            Self::Mcp => "mcp",
             Self::S3 => "s3",
             Self::Mariadb => "mariadb",
             Self::Postgres => "postgres",

@@ -61,8 +61,11 @@ async fn the_chart_grants_exactly_what_the_operator_declares() -> Result<()> {
 #[tokio::test]
 async fn the_api_server_accepts_everything_that_the_chart_renders() -> Result<()> {
     ensure!(env::var_os("KUBECONFIG").is_some(), "KUBECONFIG is not set: run cargo xtask test");
-    for values in [vec!["dev.enabled=true"], vec!["networkPolicy.enabled=true", "s3.accessKeyId=a", "s3.secretAccessKey=b"], vec!["watchNamespace=shop-tests"]]
-    {
+    for values in [
+        vec!["dev.enabled=true"],
+        vec!["networkPolicy.enabled=true", "mcp.enabled=true", "s3.accessKeyId=a", "s3.secretAccessKey=b"],
+        vec!["watchNamespace=shop-tests"],
+    ] {
         let documents = render(&values).await?;
         ensure!(documents.len() >= 8, "only {} objects are rendered with {values:?}", documents.len());
         let list = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": documents});
