@@ -85,7 +85,7 @@ impl<'a> World<'a> {
     }
 
     fn database(&self, name: &str) -> String {
-        format!("postgres://crucible:{}@{}/{name}", self.password, self.postgres)
+        format!("postgres://crucible:{}@{}/{name}?sslmode=disable", self.password, self.postgres)
     }
 }
 
@@ -219,7 +219,7 @@ fn peer_arguments(address: &str) -> Vec<String> {
 
 fn gateway_environment(command: &mut std::process::Command, world: &World, address: &str) -> Result<()> {
     command.envs(world.bucket.clone()).env("KUBECONFIG", world.cluster.kubeconfig()?);
-    command.env("CRUCIBLE_S3_ENDPOINT", format!("http://{}", world.s3)).env("CRUCIBLE_DATABASE_URL", world.database(tables::LEDGER));
+    command.env("CRUCIBLE_S3_ENDPOINT", format!("http://{}", world.s3)).env("CRUCIBLE_LEDGER_URL", world.database(tables::LEDGER));
     command.env("CRUCIBLE_API_AUTH", "none").env("CRUCIBLE_API_NAMESPACE", NAMESPACE).env("CRUCIBLE_LOG", "warn");
     command.env("CRUCIBLE_API_ADDRESS", address).env("CRUCIBLE_API_METRICS_ADDRESS", format!("127.0.0.1:{}", free_port()?));
     Ok(())
