@@ -70,6 +70,13 @@ pub fn bucket_environment(cluster: &Cluster) -> Result<Vec<(&'static str, String
     ])
 }
 
+/// The address of the cluster's Postgres as this machine reaches it, for whoever may make databases.
+pub fn postgres_url(cluster: &Cluster) -> Result<String> {
+    let template = "--output=go-template={{ .data.password | base64decode }}";
+    let password = cluster.kubectl(&["--namespace", NAMESPACE, "get", "secret", "postgres", template])?;
+    Ok(format!("postgres://crucible:{password}@127.0.0.1:5432/crucible?sslmode=disable"))
+}
+
 /// Helm as the administrator, for callers that want its output.
 pub fn helm(cluster: &Cluster) -> Result<Command> {
     let mut helm = program::command(paths::state()?.join("bin/helm"));

@@ -29,6 +29,15 @@ http://s3.{{ .Release.Namespace }}.svc:9000
 {{- end -}}
 {{- end }}
 
+{{/* The Secret with the ledger's address; empty where there is no ledger. */}}
+{{- define "crucible.postgresSecret" -}}
+{{- if .Values.postgres.existingSecret -}}
+{{ .Values.postgres.existingSecret }}
+{{- else if .Values.dev.enabled -}}
+postgres
+{{- end -}}
+{{- end }}
+
 {{/* What the pod security standard "restricted" asks of a pod and of a container. */}}
 {{- define "crucible.podSecurity" -}}
 runAsNonRoot: true

@@ -20,7 +20,7 @@ fn cargo(arguments: &[&str]) -> Command {
 pub fn compile() -> Result<()> {
     let log = tally::logs().join("compile.log");
     say::step(format!("compiling the workspace with its tests (log {})", log.display()));
-    program::run_logged(&mut cargo(&["build", "--workspace", "--bins", "--test", "stories"]), &log)?;
+    program::run_logged(&mut cargo(&["build", "--workspace", "--bins", "--test", "stories", "--test", "postgres"]), &log)?;
     program::run_logged(&mut cargo(&["test", "--workspace", "--no-run"]), &tally::logs().join("compile-tests.log"))
 }
 
@@ -45,9 +45,10 @@ pub fn chart() -> Result<((), Tally)> {
     let helm = tools::ensure(Tool::Helm)?;
     let place = paths::repository().join("charts/crucible");
     let mut total = Tally::default();
-    let kinds: [(&str, &[&str]); 4] = [
+    let kinds: [(&str, &[&str]); 5] = [
         ("plain", &[]),
         ("dev", &["--set=dev.enabled=true"]),
+        ("ledger", &["--set=postgres.existingSecret=ledger,postgres.mirrorEscape=30m"]),
         ("one-namespace", &["--set=watchNamespace=team-a"]),
         ("closed", &["--set=networkPolicy.enabled=true,s3.existingSecret=bucket,s3.endpoint=https://s3.example.com"]),
     ];
@@ -61,11 +62,23 @@ pub fn chart() -> Result<((), Tally)> {
     Ok(((), total))
 }
 
+/// The ledger against the Postgres of the cluster, in databases that the tests make and drop.
+pub fn ledger(cluster: &Cluster) -> Result<((), Tally)> {
+    let mut tests = cargo(&["test", "--workspace", "--test", "postgres", "--", "--show-output"]);
+    tests.env("CRUCIBLE_TEST_POSTGRES", chart::postgres_url(cluster)?).env("RUST_BACKTRACE", "0");
+    let (content, said) = say_into_log("ledger", &mut tests)?;
+    Ok(((), tally::of_libtest(&said, content)))
+}
+
 /// The stories, one after another: they share a system under test, and an operator that some of them kill.
 pub fn stories(cluster: &Cluster) -> Result<((), Tally)> {
     let mut tests = cargo(&["test", "--workspace", "--test", "stories", "--", "--test-threads=1", "--show-output"]);
     tests.env("KUBECONFIG", cluster.kubeconfig()?).envs(chart::bucket_environment(cluster)?);
-    tests.env("RUST_BACKTRACE", "0").env("CRUCIBLE_KUBECTL", paths::state()?.join("bin/kubectl")).env("CRUCIBLE_HELM", paths::state()?.join("bin/helm"));
+    tests
+        .env("RUST_BACKTRACE", "0")
+        .env("CRUCIBLE_LEDGER_URL", chart::postgres_url(cluster)?)
+        .env("CRUCIBLE_KUBECTL", paths::state()?.join("bin/kubectl"))
+        .env("CRUCIBLE_HELM", paths::state()?.join("bin/helm"));
     let (content, said) = say_into_log("stories", &mut tests)?;
     Ok(((), tally::of_libtest(&said, content)))
 }
