@@ -1,5 +1,7 @@
 //! Streamable HTTP: who is let in, what is served, what is refused.
 
+use std::time::Duration;
+
 use axum::{
     Router,
     body::Body,
@@ -237,6 +239,17 @@ async fn progress_comes_as_events_before_the_answer() {
         answer.text.lines().filter_map(|line| line.strip_prefix("data:")).filter_map(|data| serde_json::from_str(data.trim()).ok()).collect();
     assert_eq!((&events[0]["method"], &events[0]["params"]["progressToken"]), (&json!("notifications/progress"), &json!("p")));
     assert_eq!(events.last().unwrap()["result"]["structuredContent"]["timed_out"], true);
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_is_not_waited_for() {
+    let http = Http::new(AuthKind::Bearer).await;
+    let wait = call("wait_for_run", &json!({"run_id": ENDLESS, "timeout_seconds": 600}));
+    assert!(tokio::time::timeout(Duration::from_millis(1500), http.post(&[], &wait)).await.is_err(), "an endless run has ended");
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let looks = http.gateway.asked("GET").len();
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    assert_eq!(http.gateway.asked("GET").len(), looks);
 }
 
 #[tokio::test]
