@@ -19,8 +19,8 @@ def test_the_published_examples_go_through(runs: Stories, bucket: Bucket, ledger
 
     status = answer("status")
     assert status["plan_name"] == status["run_label"] == CURL_PLAN
-    assert status["sut_type"] == "mysql" and status["scaling_mode"] == "intra_node"
-    assert status["cluster_spec"] == {"type": "mysql"}, "an absent cluster_spec stands for the plan's own type"
+    assert status["sut_type"] == "doris" and status["scaling_mode"] == "intra_node"
+    assert status["cluster_spec"] == {"type": "doris"}, "an absent cluster_spec stands for the plan's own type"
     assert status["submitted_at"] <= status["started_at"] <= status["completed_at"]
 
     check_healthy(answer("results"), run_id)
