@@ -23,7 +23,15 @@ type timeline struct {
 	end    int64
 	peak   int64
 	due    int64 // when this worker's first VU becomes active
+	// gathered is when every VU may send. Until then a worker sends one query, by its first VU: where workers share
+	// processors, those that begin first would otherwise take the time that the others need to begin.
+	gathered int64
 }
+
+const (
+	gatherEach = 500_000    // nanoseconds for each worker of the fleet
+	gatherMost = 20_000_000 // nanoseconds for a fleet of any size
+)
 
 // share is worker i's exact part of a fleet of total VUs: the shares of all workers always add up to the total.
 func share(total, worker, workers int64) int64 {
@@ -38,7 +46,10 @@ func scale(value, by, of int64) int64 {
 }
 
 func newTimeline(stages []stage, worker, workers int64) timeline {
-	var line timeline
+	line := timeline{gathered: min(workers*gatherEach, gatherMost)}
+	if workers == 1 {
+		line.gathered = 0
+	}
 	var from, before int64
 	for i, s := range stages {
 		line.addStage(uint8(i), s, from, before, worker, workers)

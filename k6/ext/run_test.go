@@ -562,3 +562,35 @@ func reconnects(lines []heardLine) int64 {
 	}
 	return sum
 }
+
+func TestAWorkerOfAFleetSendsOneQueryUntilTheOthersHaveBegun(t *testing.T) {
+	var mu sync.Mutex
+	var sent []time.Time
+	e := &stallEngine{answer: func(int) (time.Duration, int64, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		sent = append(sent, time.Now())
+		return 100 * time.Microsecond, 1, nil
+	}}
+	th := raise(t, e, stagePlan(func(p *plan) {
+		p.Run.Workers = 32
+		p.Stages[0].VUs = 96
+	}))
+	th.start()
+	th.until("finished")
+
+	mu.Lock()
+	defer mu.Unlock()
+	early := 0
+	for _, at := range sent {
+		if at.Sub(th.run.origin) < 16*time.Millisecond {
+			early++
+		}
+	}
+	if early != 1 {
+		t.Errorf("%d queries went out in the 16 ms that a fleet of 32 needs to begin, want 1", early)
+	}
+	if len(sent) < 100 {
+		t.Errorf("only %d queries were sent in all: the load did not go on afterwards", len(sent))
+	}
+}

@@ -124,7 +124,18 @@ func (s *session) takeTurn() bool {
 		}
 		active, stage, until := s.run.line.turn(s.number, now)
 		if active {
+			gathered := s.run.line.gathered
+			herald := s.number == 0 && !s.began
+			if now < gathered && !herald {
+				if !s.run.sleepUntil(gathered) {
+					return false
+				}
+				continue
+			}
 			s.stage, s.until = stage, until
+			if herald && now < gathered {
+				s.until = now // one query, then it waits for the others' first ones
+			}
 			if !s.began {
 				s.began = true
 				s.run.announceFirst(now)
