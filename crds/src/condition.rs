@@ -158,6 +158,26 @@ words! {
         DrainDeadlineExceeded,
         /// Surfaces when faults are not part of the plan.
         NoFaults,
+        /// Surfaces when the plan has faults and Chaos Mesh is not installed, or does not know their kind.
+        ChaosUnavailable,
+        /// Surfaces when a fault touches a namespace that does not carry the label `crucible.dev/chaos: allowed`.
+        ChaosNotAllowed,
+        /// Surfaces when no pod fits the selector of a fault.
+        ChaosNoTarget,
+        /// Surfaces while a fault may be on.
+        FaultsActive,
+        /// Surfaces when nothing of any fault is left in its targets.
+        FaultsHealed,
+        /// Surfaces when Chaos Mesh confirmed that every target of a fault was hit.
+        FaultInjected,
+        /// Surfaces when every target of a fault is healed.
+        FaultHealed,
+        /// Surfaces when a fault was not injected: its time passed, or the load ended before.
+        FaultSkipped,
+        /// Surfaces when Chaos Mesh did not confirm a fault in time; what was measured says nothing about it.
+        FaultNotConfirmed,
+        /// Surfaces when targets of a fault are not healed long after its time; the message has the command that shows why.
+        ChaosRecoveryStuck,
         /// Surfaces while results are being uploaded and merged.
         Collecting,
         /// Surfaces when results of every expected worker are stored and merged.

@@ -6,8 +6,10 @@
 
 #![allow(clippy::duplicated_attributes, reason = "print columns repeat their type; the lint reads each list of them as one attribute")]
 
+pub mod chaos;
 pub mod condition;
 pub mod duration;
+pub mod fault;
 pub mod fixture;
 pub mod name;
 pub mod phase;
@@ -18,6 +20,7 @@ mod yaml;
 
 pub use condition::{ConditionType, Reason};
 pub use duration::Duration;
+pub use fault::Fault;
 pub use fixture::{Fixture, FixtureSpec, FixtureStatus};
 pub use phase::Phase;
 pub use test_plan::{TestPlan, TestPlanSpec, TestPlanStatus};

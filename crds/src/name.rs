@@ -75,3 +75,67 @@ checked_text!(
     /// The key of an object in the bucket, relative to it.
     ObjectKey, r"^[A-Za-z0-9][A-Za-z0-9._/-]*$", 512
 );
+checked_text!(
+    /// The key of a Kubernetes label: a name, with or without a DNS prefix.
+    LabelKey, r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$", 317
+);
+checked_text!(
+    /// The value of a Kubernetes label.
+    LabelValue, r"^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$", 63
+);
+checked_text!(
+    /// `host` or `host:port` of a machine that runs chaosd: a DNS name or an IPv4 address. No scheme, no path.
+    MachineAddress, r"^[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?(:[0-9]{1,5})?$", 260
+);
+checked_text!(
+    /// An address, a block of addresses or a host name outside the cluster.
+    ExternalTarget, r"^[A-Za-z0-9]([-A-Za-z0-9.:]*[A-Za-z0-9])?(/[0-9]{1,3})?$", 253
+);
+checked_text!(
+    /// One number with one unit, as Chaos Mesh reads it: `100ms`, `1.5s`.
+    Span, r"^[0-9]{1,9}(\.[0-9]{1,3})?(ns|us|ms|s|m|h)$", 16
+);
+checked_text!(
+    /// A time span that may go backwards: `-10m`, `1.5h`, `2h45m`.
+    Offset, r"^-?([0-9]{1,9}(\.[0-9]{1,3})?(ns|us|ms|s|m|h))+$", 32
+);
+checked_text!(
+    /// A percentage as a text: `25` or `12.5`.
+    Percentage, r"^(100|[0-9]{1,2}(\.[0-9]{1,3})?)$", 8
+);
+checked_text!(
+    /// Bandwidth with its unit: `1mbps` is a megabyte per second, `8mbit` the same in bits.
+    Bandwidth, r"^[0-9]{1,9}(\.[0-9]{1,3})?(bit|kbit|mbit|gbit|tbit|bps|kbps|mbps|gbps|tbps)$", 20
+);
+checked_text!(
+    /// An amount of memory or disk, with its unit or as a share: `256MB`, `1GiB`, `50%`.
+    Amount, r"^[0-9]{1,12}(%|B|[KMGT]i?B|[KMGT])$", 20
+);
+checked_text!(
+    /// An absolute path without `..`.
+    FilePath, r"^/([A-Za-z0-9_*?-][A-Za-z0-9_.*?-]*(/[A-Za-z0-9_*?-][A-Za-z0-9_.*?-]*)*)?/?$", 256
+);
+checked_text!(
+    /// A network interface.
+    Device, r"^[A-Za-z0-9][A-Za-z0-9_.@-]*$", 15
+);
+checked_text!(
+    /// A pattern of domain names: `?` stands for one character, `*` at the end for any.
+    DomainPattern, r"^[A-Za-z0-9?_-][A-Za-z0-9?_.-]*[*]?$", 253
+);
+checked_text!(
+    /// The name or number of a process.
+    ProcessName, r"^[A-Za-z0-9_][A-Za-z0-9_. -]*$", 64
+);
+checked_text!(
+    /// A text without control characters.
+    PlainText, r"^[^\x00-\x1f\x7f]*$", 1024
+);
+checked_text!(
+    /// The name of an HTTP header or of a parameter in a path.
+    HttpName, r"^[A-Za-z0-9_.-]+$", 128
+);
+checked_text!(
+    /// The method of an HTTP request.
+    HttpMethod, r"^[A-Z]+$", 10
+);

@@ -7,13 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     duration::Duration,
+    fault::Fault,
     name::{DatabaseName, Endpoint, Label, ObjectKey, ObjectName, ParameterName, QueryName},
 };
 
 /// A load test as intent: the system under test, the workload, the load and the limits that the results are judged by.
 ///
 /// A run freezes its plan when it is admitted: editing or deleting the plan afterwards changes nothing for that run.
-#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "crucible.dev",
     version = "v1alpha1",
@@ -44,6 +45,11 @@ use crate::{
         description = "Why the plan was or was not accepted."
     )
 )]
+#[x_kube(
+    crates(kube_core = "::kube_core"),
+    validation = Rule::new("!has(self.faults) || self.faults.all(f, self.faults.filter(g, g.name == f.name).size() == 1)").message("fault names must be unique"),
+    validation = Rule::new("!has(self.slos) || self.slos.all(s, !has(s.fault) || (has(self.faults) && self.faults.exists(f, f.name == s.fault)))").message("a limit's fault must be one of the plan's faults")
+)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TestPlanSpec {
     /// The system under test.
@@ -63,6 +69,10 @@ pub struct TestPlanSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     pub abort: Vec<AbortRule>,
+    /// What is broken while the load is on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub faults: Vec<Fault>,
     /// What is kept of a run.
     #[serde(default)]
     pub results: ResultsSpec,
@@ -170,6 +180,24 @@ pub struct WorkloadSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256))]
     pub checks: Vec<QueryCheck>,
+    /// What must hold of the data after the load, once every fault is healed. An invariant that does not hold fails the run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub invariants: Vec<Invariant>,
+}
+
+/// What must hold of the data: a query and the one value that it has to answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Invariant {
+    /// The invariant's name in the verdict.
+    pub name: Label,
+    /// The query. Its answer has one row and one column.
+    #[schemars(length(min = 1, max = 4096))]
+    pub sql: String,
+    /// What it has to answer, as a text.
+    #[schemars(length(max = 256))]
+    pub expect: String,
 }
 
 /// Where the workload's text is. Exactly one of the three.
@@ -367,6 +395,12 @@ pub enum Metric {
     ErrorRate,
     /// Queries answered without error per second; with `atLeast`.
     Throughput,
+    /// From the healing of a fault to the first 5 seconds in which throughput and p99 are back within a tenth of what they were before it; with `fault` and `below`.
+    RecoveryTime,
+    /// From the injection of a fault to the first query that failed; with `fault` and `below`.
+    TimeToFirstError,
+    /// The longest time without an answered query while a fault was on or the system recovered from it; with `fault` and `below`.
+    LongestGap,
 }
 
 impl Metric {
@@ -383,6 +417,9 @@ impl Metric {
             Self::Mean => "mean",
             Self::ErrorRate => "errorRate",
             Self::Throughput => "throughput",
+            Self::RecoveryTime => "recoveryTime",
+            Self::TimeToFirstError => "timeToFirstError",
+            Self::LongestGap => "longestGap",
         }
     }
 }
@@ -391,9 +428,11 @@ impl Metric {
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[x_kube(
     crates(kube_core = "::kube_core"),
-    validation = Rule::new("has(self.below) == !(self.metric in ['errorRate', 'throughput'])").message("latency metrics need below, and only they"),
+    validation = Rule::new("has(self.below) == !(self.metric in ['errorRate', 'throughput'])").message("times need below, and only they"),
     validation = Rule::new("has(self.atMost) == (self.metric == 'errorRate')").message("errorRate needs atMost, and only it"),
-    validation = Rule::new("has(self.atLeast) == (self.metric == 'throughput')").message("throughput needs atLeast, and only it")
+    validation = Rule::new("has(self.atLeast) == (self.metric == 'throughput')").message("throughput needs atLeast, and only it"),
+    validation = Rule::new("has(self.fault) == (self.metric in ['recoveryTime', 'timeToFirstError', 'longestGap'])").message("recoveryTime, timeToFirstError and longestGap need fault, and only they"),
+    validation = Rule::new("!has(self.fault) || (!has(self.query) && !has(self.stage))").message("a limit about a fault has neither query nor stage")
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Slo {
@@ -405,7 +444,10 @@ pub struct Slo {
     /// Only this stage; without it, all measured stages together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<Label>,
-    /// The latency must be below this time.
+    /// Which fault the limit is about, for `recoveryTime`, `timeToFirstError` and `longestGap`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<Label>,
+    /// The time must be below this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub below: Option<Duration>,
     /// The error rate must be at most this share, 0 to 1.

@@ -5,7 +5,7 @@ use kube_derive::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{duration::Duration, name::ObjectName, phase::Phase, verdict::Verdict};
+use crate::{duration::Duration, fault::FaultStatus, name::ObjectName, phase::Phase, verdict::Verdict};
 
 /// One execution of a TestPlan. Create it to start a load test; read its status for progress and verdict.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -135,6 +135,13 @@ pub struct TestRunStatus {
     /// What is measured right now; at the end, what was measured over all measured stages.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub live: Option<LiveStatus>,
+    /// What became of each fault of the plan, in the plan's order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub faults: Vec<FaultStatus>,
+    /// Why the run fails once its faults are healed, where it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failing: Option<EndedEarly>,
     /// What the results mean.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,

@@ -93,6 +93,7 @@ fn everything_that_a_user_writes_is_bounded_and_of_a_known_format() {
             let bound = match schema["type"].as_str() {
                 Some("string") if schema["enum"].is_null() => "maxLength",
                 Some("array") => "maxItems",
+                Some("object") if schema["additionalProperties"].is_object() => "maxProperties",
                 _ => return,
             };
             if schema[bound].is_null() {
@@ -153,7 +154,9 @@ fn each(schema: &Value, visit: &mut impl FnMut(&Value)) {
     for property in schema["properties"].as_object().into_iter().flat_map(|properties| properties.values()) {
         each(property, visit);
     }
-    if schema["items"].is_object() {
-        each(&schema["items"], visit);
+    for below in [&schema["items"], &schema["additionalProperties"]] {
+        if below.is_object() {
+            each(below, visit);
+        }
     }
 }

@@ -57,6 +57,9 @@ fn check(schema: &Value, value: &Value, path: &str, found: &mut Vec<String>) {
             check(&schema["items"], item, &format!("{path}[{index}]"), found);
         }
     } else if let Some(fields) = value.as_object() {
+        schema["maxProperties"].as_u64().filter(|most| fields.len() as u64 > *most).into_iter().for_each(|most| {
+            say(format!("Too many: {}: must have at most {most} items", fields.len()));
+        });
         check_fields(schema, fields, path, found);
     }
 }

@@ -41,6 +41,12 @@ pub(super) fn check(spec: &TestPlanSpec, problems: &mut Problems) {
         }
     }
     check_deadlines(&spec.deadlines, problems);
+    if !spec.faults.is_empty() {
+        problems.add("spec.faults", "this version does not inject faults yet");
+    }
+    if !spec.workload.invariants.is_empty() {
+        problems.add("spec.workload.invariants", "this version does not ask for invariants yet");
+    }
 }
 
 fn check_load(load: &Load, problems: &mut Problems) {
@@ -86,7 +92,7 @@ fn check_load(load: &Load, problems: &mut Problems) {
 }
 
 fn check_slo(slo: &Slo, path: &str, problems: &mut Problems) {
-    let Slo { metric, query: _, stage: _, below, at_most, at_least } = slo;
+    let Slo { metric, query: _, stage: _, fault: _, below, at_most, at_least } = slo;
     match (metric, below, at_most, at_least) {
         (Metric::ErrorRate, None, Some(limit), None) if (0.0..=1.0).contains(limit) => {}
         (Metric::ErrorRate, ..) => problems.add(path, "errorRate needs atMost, a share from 0 to 1, and only that"),

@@ -117,3 +117,17 @@ fn the_widest_plan_is_still_accepted() {
     plan["load"] = json!({"workers": 1000, "queryTimeout": "1h", "stages": [{"name": "warmup", "duration": "1s", "vus": 1}, {"name": "steady", "duration": "23h59m59s", "vus": 100_000}]});
     assert!(resolve(&serde_json::from_value(plan).unwrap(), WORKLOAD).is_ok());
 }
+
+#[test]
+fn faults_and_invariants_are_refused_until_they_are_carried_out() {
+    let fault = json!([{"name": "kill", "start": {"stage": "steady"}, "duration": "10s",
+        "target": {"pods": {"namespaces": ["sut"], "labelSelectors": {"app": "db"}}}, "chaos": {"podChaos": {"action": "pod-kill"}}}]);
+    let invariant = json!({"source": {"inline": "x"}, "invariants": [{"name": "rows", "sql": "SELECT 1", "expect": "1"}]});
+    for (pointer, value, expected) in [
+        ("/faults", fault, "spec.faults: this version does not inject faults yet"),
+        ("/workload", invariant, "spec.workload.invariants: this version does not ask for invariants yet"),
+    ] {
+        let said: Vec<String> = resolve(&with(pointer, value), WORKLOAD).unwrap_err().iter().map(ToString::to_string).collect();
+        assert_eq!(said, [expected]);
+    }
+}

@@ -39,7 +39,7 @@ fn row<'a>(slo: &Slo, summary: &'a Summary) -> Option<&'a Row> {
 }
 
 fn limit(slo: &Slo, row: Option<&Row>, least: u64) -> crucible_crds::Check {
-    let Slo { metric, query, stage, below, at_most, at_least } = slo;
+    let Slo { metric, query, stage, fault: _, below, at_most, at_least } = slo;
     let name = name(*metric, query.as_deref(), stage.as_deref());
     let judged = match (metric, below, at_most, at_least) {
         (Metric::ErrorRate, _, Some(limit), _) => error_rate(*limit, row, least),
@@ -108,7 +108,7 @@ fn of(metric: Metric, latency: &Latency) -> f64 {
         Metric::P999 => latency.p999,
         Metric::Max => latency.max,
         Metric::Mean => return latency.mean,
-        Metric::ErrorRate | Metric::Throughput => 0,
+        Metric::ErrorRate | Metric::Throughput | Metric::RecoveryTime | Metric::TimeToFirstError | Metric::LongestGap => 0,
     };
     micros as f64
 }
