@@ -22,7 +22,7 @@ use clap::Subcommand;
 
 use self::process::Process;
 use self::record::{Forward, Record};
-use crate::{paths, program, say};
+use crate::{chaos, paths, program, say};
 
 pub use self::record::Engine;
 
@@ -36,7 +36,7 @@ pub struct Args {
 #[derive(Subcommand)]
 enum Action {
     /// Start the cluster; nothing happens where it runs already
-    Up(Options),
+    Up(Up),
     /// Stop the cluster and leave nothing of it behind
     Down,
     /// Say what runs
@@ -48,6 +48,16 @@ enum Action {
     /// What `open` leaves running
     #[command(hide = true)]
     Forward(Target),
+}
+
+/// What to bring up.
+#[derive(clap::Args)]
+struct Up {
+    #[command(flatten)]
+    options: Options,
+    /// Install Chaos Mesh, too
+    #[arg(long)]
+    with_chaos: bool,
 }
 
 /// How to start the cluster.
@@ -75,8 +85,11 @@ impl Args {
     /// Carries the command out.
     pub fn run(self) -> Result<()> {
         match self.action {
-            Action::Up(options) => {
+            Action::Up(Up { options, with_chaos }) => {
                 let cluster = up(&options)?;
+                if with_chaos {
+                    chaos::install(&cluster)?;
+                }
                 say::note(format!("export KUBECONFIG={}", cluster.kubeconfig()?.display()));
                 say::note(format!("kubectl, helm and the logs are in {}", paths::state()?.display()));
             }

@@ -41,11 +41,17 @@ pub enum Image {
     Mariadb,
     /// The ledger, and a system under test
     Postgres,
+    /// Chaos Mesh's controllers
+    ChaosMesh,
+    /// What Chaos Mesh runs on each node
+    ChaosDaemon,
 }
 
 impl Image {
     /// What the operator and the development cluster need.
     pub const DEVELOPMENT: [Self; 5] = [Self::Operator, Self::Worker, Self::S3, Self::Mariadb, Self::Postgres];
+    /// What faults need.
+    pub const CHAOS: [Self; 2] = [Self::ChaosMesh, Self::ChaosDaemon];
 
     /// The short name.
     pub fn name(self) -> &'static str {
@@ -58,6 +64,8 @@ impl Image {
             Self::S3 => "s3",
             Self::Mariadb => "mariadb",
             Self::Postgres => "postgres",
+            Self::ChaosMesh => "chaos-mesh",
+            Self::ChaosDaemon => "chaos-daemon",
         }
     }
 

@@ -1,6 +1,7 @@
 //! `cargo xtask`: the developer's tool. Everything that a person or CI does with this repository is one of its commands.
 
 mod bench;
+mod chaos;
 mod chart;
 mod cluster;
 mod demo;

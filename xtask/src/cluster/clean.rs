@@ -11,7 +11,7 @@ use super::{cgroup, network};
 use crate::{paths, program, say};
 
 /// Directories that kubelet and containerd make outside their own, whatever they are told.
-const FOREIGN_DIRECTORIES: [&str; 10] = [
+const FOREIGN_DIRECTORIES: [&str; 11] = [
     "/var/log/containers",
     "/var/lib/kubelet",
     "/var/lib/kubelet/device-plugins",
@@ -22,6 +22,8 @@ const FOREIGN_DIRECTORIES: [&str; 10] = [
     "/var/lib/cni",
     "/var/lib/cni/results",
     "/var/lib/cni/networks",
+    // Chaos Mesh's daemon asks to see it, and containerd makes what a pod asks to see.
+    "/lib/modules",
 ];
 
 /// Whether an earlier cluster left anything.

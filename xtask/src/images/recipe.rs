@@ -9,7 +9,7 @@ use super::layer::{Blob, Layer};
 use super::layout::Recipe;
 use super::{Image, Programs, binary, debian};
 use crate::paths;
-use crate::tools::{self, Tool};
+use crate::tools::{self, ChaosMesh, Tool};
 
 const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// initdb and others look their own user up by its number.
@@ -33,6 +33,8 @@ pub fn recipe(image: Image, programs: &Programs) -> Result<Recipe> {
         Image::Mcp => rust_program("crucible-mcp", programs, Vec::new()),
         Image::Mariadb => database(image, &["mariadb-server-core", "mariadb-client-core"], "/var/lib/mysql"),
         Image::Postgres => database(image, &["postgresql-15"], "/var/lib/postgresql/data"),
+        Image::ChaosMesh => chaos_mesh(&tools::ensure_chaos_mesh()?),
+        Image::ChaosDaemon => chaos_daemon(&tools::ensure_chaos_mesh()?),
     }
 }
 
@@ -72,4 +74,23 @@ fn database(image: Image, packages: &[&str], data: &str) -> Result<Recipe> {
     let layer = layer.directory(data, 0o1777).directory("/docker-entrypoint-initdb.d", 0o755);
     layers.push(layer.text("/usr/local/bin/entrypoint.sh", &text, 0o755).write()?);
     Ok(from_scratch(layers, "/usr/local/bin/entrypoint.sh"))
+}
+
+fn chaos_mesh(built: &ChaosMesh) -> Result<Recipe> {
+    let path = "/usr/local/bin/chaos-controller-manager";
+    let layer = Layer::default().file(path, &built.program("chaos-controller-manager"), 0o755);
+    Ok(from_scratch(vec![ground()?, layer.write()?], path))
+}
+
+/// The daemon with what it calls: packet filters, address sets, traffic shaping and stress programs of Debian's, and the four
+/// small programs, each at the place and under the name at which it looks for them.
+fn chaos_daemon(built: &ChaosMesh) -> Result<Recipe> {
+    let path = "/usr/local/bin/chaos-daemon";
+    let mut layers = debian::layers(&["iptables", "ipset", "iproute2", "procps", "stress-ng"])?;
+    let layer = Layer::default().file(path, &built.program("chaos-daemon"), 0o755);
+    let layer = layer.file("/usr/local/bin/cdh", &built.program("chaos-daemon-helper"), 0o755);
+    let layer = layer.file("/usr/local/bin/pause", &built.program("pause"), 0o755);
+    let layer = layer.file("/usr/local/bin/nsexec", &built.program("nsexec"), 0o755);
+    layers.push(layer.file("/usr/local/bin/memStress", &built.program("memstress"), 0o755).write()?);
+    Ok(from_scratch(layers, path))
 }

@@ -7,7 +7,7 @@ use super::tally::{Tally, say_into_log};
 use crate::cluster::Cluster;
 use crate::{paths, program};
 
-const MODULES: [&str; 2] = ["k6", "dev/kind"];
+const MODULES: [&str; 3] = ["k6", "dev/kind", "dev/chaos-mesh"];
 
 /// Vets and tests every module.
 pub fn run() -> Result<((), Tally)> {

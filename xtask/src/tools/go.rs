@@ -73,9 +73,7 @@ pub fn ensure(tool: Tool) -> Result<PathBuf> {
     if built.is_file() {
         return Ok(built);
     }
-    if program::find("go").is_none() {
-        bail!("Go is missing: {name} is built from Go modules; install Go 1.26 or newer and put it on the PATH");
-    }
+    require(name)?;
     fs::create_dir_all(&directory).with_context(|| format!("failed to make {}", directory.display()))?;
     let start = Instant::now();
     // Built beside its place and then renamed, so that an interrupted build leaves nothing that looks finished.
@@ -86,6 +84,14 @@ pub fn ensure(tool: Tool) -> Result<PathBuf> {
     let _ = fs::remove_dir_all(&unfinished);
     say::note(format!("{name} built in {}", say::took(start)));
     Ok(built)
+}
+
+/// Fails where there is no Go to build `name` with.
+pub(super) fn require(name: &str) -> Result<()> {
+    if program::find("go").is_none() {
+        bail!("Go is missing: {name} is built from Go modules; install Go 1.26 or newer and put it on the PATH");
+    }
+    Ok(())
 }
 
 fn build(tool: Tool, to: &Path) -> Result<()> {
@@ -109,25 +115,30 @@ fn build(tool: Tool, to: &Path) -> Result<()> {
 
 /// Hashes what decides the program: for a module of ours its sources and sums, for a published one its version.
 fn key(source: &Source) -> Result<String> {
-    let text = match source {
-        Source::Published { package, version } => format!("{package}@{version}"),
-        Source::Ours { directory, link } => {
-            let root = paths::repository().join(directory);
-            let mut files = Vec::new();
-            collect_sources(&root, &mut files)?;
-            files.sort();
-            if !files.iter().any(|file| file.ends_with("go.mod")) {
-                bail!("no go.mod in {}", root.display());
-            }
-            let mut text = (*link).to_string();
-            for file in files {
-                text.push_str(&file.to_string_lossy().replace(&*root.to_string_lossy(), ""));
-                text.push_str(&fs::read_to_string(&file).with_context(|| format!("failed to read {}", file.display()))?);
-            }
-            text
-        }
-    };
-    Ok(crate::images::hash_text(&text)?[..16].to_string())
+    match source {
+        Source::Published { package, version } => short_hash(&format!("{package}@{version}")),
+        Source::Ours { directory, link } => module_key(&paths::repository().join(directory), link),
+    }
+}
+
+/// Hashes the sources and sums of the module in `root`, and how it is built.
+pub(super) fn module_key(root: &Path, how: &str) -> Result<String> {
+    let mut files = Vec::new();
+    collect_sources(root, &mut files)?;
+    files.sort();
+    if !files.iter().any(|file| file.ends_with("go.mod")) {
+        bail!("no go.mod in {}", root.display());
+    }
+    let mut text = how.to_string();
+    for file in files {
+        text.push_str(&file.to_string_lossy().replace(&*root.to_string_lossy(), ""));
+        text.push_str(&fs::read_to_string(&file).with_context(|| format!("failed to read {}", file.display()))?);
+    }
+    short_hash(&text)
+}
+
+fn short_hash(text: &str) -> Result<String> {
+    Ok(crate::images::hash_text(text)?[..16].to_string())
 }
 
 fn collect_sources(directory: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
