@@ -87,8 +87,7 @@ func run(asked request) (int, error) {
 	}
 	command := exec.Command(asked.command[0], asked.command[1:]...)
 	command.Stdin, command.Stdout, command.Stderr = os.Stdin, os.Stdout, os.Stderr
-	// The thread that starts it lives as long as this process: no stressor outlives its starter.
-	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	// No Pdeathsig: Go takes a parent outside the process namespace for a dead one, and kills the command at once.
 	if err := command.Start(); err != nil {
 		return 127, fmt.Errorf("failed to start %s: %w", asked.command[0], err)
 	}
