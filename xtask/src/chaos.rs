@@ -1,6 +1,7 @@
 //! Chaos Mesh on the development cluster: images built and loaded, its own chart installed. Only who asks for faults gets it.
 
 use std::fs;
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -12,7 +13,6 @@ use crate::{chart, paths, program, say};
 
 /// Where Chaos Mesh lives.
 pub const NAMESPACE: &str = "chaos-mesh";
-/// Counted from the start of its pods.
 const PATIENCE: &str = "180s";
 /// Holds the digest of the images that the controllers run.
 const DIGEST: &str = "crucible.dev/images";
@@ -23,7 +23,7 @@ Faults need Chaos Mesh: its controllers and its daemon are built, once, into the
 installed where they are missing), a Debian image gets iptables, ipset, iproute2, procps and stress-ng, and Chaos Mesh's own chart is
 installed in namespace chaos-mesh. Its daemon is a privileged pod: that is how faults enter other pods. It goes with the cluster.";
 
-/// Installs Chaos Mesh and waits until it is ready; does nothing where these very images run already.
+/// Installs Chaos Mesh and waits until it is ready; does next to nothing where these very images run already.
 pub fn install(cluster: &Cluster) -> Result<()> {
     let start = Instant::now();
     say::step(INTENTIONS);
@@ -31,11 +31,19 @@ pub fn install(cluster: &Cluster) -> Result<()> {
     let values = paths::repository().join("dev/chaos-mesh/values.yaml");
     let settings = fs::read_to_string(&values).with_context(|| format!("failed to read {}", values.display()))?;
     let digest = images::hash_text(&built.iter().map(images::Built::digest).chain([settings.as_str()]).collect::<String>())?;
-    let digest = &digest[..16];
-    if is_installed(cluster, digest) {
-        say::note("Chaos Mesh is in the cluster already");
-        return Ok(());
+    if is_installed(cluster, &digest[..16]) {
+        say::note("Chaos Mesh runs in the cluster already");
+    } else {
+        install_chart(cluster, &values, &digest[..16])?;
     }
+    let mut patch = cluster.kubectl_command()?;
+    patch.args(["patch", "customresourcedefinition", "networkchaos.chaos-mesh.org", "--type=json", "--patch-file"]);
+    program::output(patch.arg(paths::repository().join("dev/chaos-mesh/networkchaos.yaml")))?;
+    say::note(format!("Chaos Mesh is ready after {}", say::took(start)));
+    Ok(())
+}
+
+fn install_chart(cluster: &Cluster, values: &Path, digest: &str) -> Result<()> {
     say::step(format!("installing the chart of Chaos Mesh in namespace {NAMESPACE}"));
     let mut helm = chart::helm(cluster)?;
     helm.args(["upgrade", "--install", "chaos-mesh"]).arg(tools::ensure_chaos_mesh()?.chart());
@@ -49,7 +57,6 @@ pub fn install(cluster: &Cluster) -> Result<()> {
         let pods = cluster.kubectl(&["--namespace", NAMESPACE, "describe", "pods"]).unwrap_or_default();
         return Err(error.context(format!("Chaos Mesh was not ready within {PATIENCE}\n{pods}")));
     }
-    say::note(format!("Chaos Mesh is ready after {}", say::took(start)));
     Ok(())
 }
 
