@@ -16,6 +16,8 @@ use crate::{paths, program, say};
 const MODULE: &str = "github.com/chaos-mesh/chaos-mesh";
 /// Where the module looks for the machine code that it writes over a target's clock, and the sources of it.
 const CLOCKS: &str = "pkg/time/fakeclock";
+/// Where libc6-dev puts the C library for programs that bring their own.
+const STATIC_C_LIBRARY: &str = if cfg!(target_arch = "aarch64") { "/usr/lib/aarch64-linux-gnu/libc.a" } else { "/usr/lib/x86_64-linux-gnu/libc.a" };
 /// Counted up where the way in which this is built changes.
 const FORM: &str = "form 1: static, cgo";
 
@@ -55,9 +57,6 @@ pub fn ensure_chaos_mesh() -> Result<ChaosMesh> {
     }
     Ok(ChaosMesh { directory })
 }
-
-const STATIC_C_LIBRARY: &str =
-    if cfg!(target_arch = "aarch64") { "/usr/lib/aarch64-linux-gnu/libc.a" } else { "/usr/lib/x86_64-linux-gnu/libc.a" };
 
 fn build(ours: &Path, draft: &Path) -> Result<()> {
     let log = paths::cache()?.join("logs/build-chaos-mesh.log");
