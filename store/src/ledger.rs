@@ -43,6 +43,9 @@ pub trait Ledger: Send + Sync + 'static {
     /// held open for a reader that is slow.
     fn stream(&self, query: ListRuns) -> BoxStream<'_, Result<RunRow, LedgerError>>;
 
+    /// Runs that gather their workers or load, newest first, at most [`LONGEST_PAGE`] of them.
+    async fn active(&self, namespace: &str) -> Result<Vec<RunRow>, LedgerError>;
+
     /// One run.
     async fn find(&self, namespace: &str, run_id: &str) -> Result<Option<RunRow>, LedgerError>;
 

@@ -7,6 +7,7 @@ use std::{collections::BTreeMap, pin::Pin, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use jiff::Timestamp;
 use tokio::io::AsyncBufRead;
 
 pub mod memory;
@@ -32,6 +33,9 @@ pub trait Vault: Send + Sync + 'static {
 
     /// Stores an object whole, or replaces it.
     async fn put(&self, key: &str, body: Bytes, content_type: &str, metadata: &BTreeMap<String, String>) -> Result<(), VaultError>;
+
+    /// Removes an object. One that is not there is removed already.
+    async fn delete(&self, key: &str) -> Result<(), VaultError>;
 
     /// Every object whose key begins with `prefix`, in the order of their keys.
     async fn list(&self, prefix: &str) -> Result<Vec<Entry>, VaultError>;
@@ -60,6 +64,8 @@ pub struct Entry {
     pub key: String,
     /// Its length in bytes.
     pub bytes: u64,
+    /// When it was stored, where the server says so.
+    pub modified: Option<Timestamp>,
 }
 
 /// A request that somebody else may make. It carries no credentials beyond its own signature.

@@ -1,5 +1,6 @@
-//! `cargo xtask generate`: writes the files that are made from the types, their copies in the chart, and the figures in the README. A test
-//! of the chart says whether the copies are fresh; one of `crds` says so of the originals.
+//! `cargo xtask generate`: writes the files that are made from the types, their copies in the chart, the description of the REST
+//! API, and the figures in the README. A test of the chart says whether the copies are fresh; one of `crds` says so of the originals, one of the
+//! gateway of the description.
 
 use std::fs;
 
@@ -26,6 +27,10 @@ pub fn run() -> Result<()> {
         let copy = copies.join(entry.file_name());
         fs::write(&copy, for_chart(&text)).with_context(|| format!("failed to write {}", copy.display()))?;
     }
+    say::step("writing docs/openapi.json");
+    let mut cargo = program::command("cargo");
+    cargo.current_dir(paths::repository()).args(["run", "--quiet", "--package", "crucible-api-gateway", "--example", "openapi"]);
+    program::run(&mut cargo)?;
     say::step("writing the figures of bench/results into README.md");
     let readme = paths::repository().join("README.md");
     let text = fs::read_to_string(&readme).with_context(|| format!("failed to read {}", readme.display()))?;

@@ -228,6 +228,11 @@ impl Ledger for MemoryLedger {
         stream::iter(rows).boxed()
     }
 
+    async fn active(&self, namespace: &str) -> Result<Vec<RunRow>, LedgerError> {
+        let rows = self.select(&ListRuns { namespace: namespace.to_owned(), ..ListRuns::default() })?;
+        Ok(rows.into_iter().filter(|row| matches!(row.status.as_str(), "WAITING_ROOM" | "EXECUTING")).take(LONGEST_PAGE as usize).collect())
+    }
+
     async fn find(&self, namespace: &str, run_id: &str) -> Result<Option<RunRow>, LedgerError> {
         let state = self.reachable()?;
         Ok(state.rows.get(run_id).map(|kept| &kept.row).filter(|row| self.is_in(row, namespace)).cloned())
@@ -310,8 +315,12 @@ mod tests {
     async fn rows_of_other_programs_are_listed_and_stopped_in_the_namespace_of_the_earlier_system() {
         let ledger = MemoryLedger::new("crucible");
         ledger.insert(foreign_row("imported_1", "EXECUTING", at(0)));
+        ledger.insert(foreign_row("imported_2", "COMPLETED", at(1)));
+        let ids = |rows: Vec<RunRow>| rows.into_iter().map(|row| row.run_id).collect::<Vec<_>>();
+        assert_eq!(ids(ledger.active("crucible").await.unwrap()), ["imported_1"]);
+        assert_eq!(ledger.active("shop").await.unwrap(), []);
         let query = |namespace: &str| ListRuns { namespace: namespace.to_owned(), ..ListRuns::default() };
-        assert_eq!(ledger.list(&query("crucible")).await.unwrap().runs.len(), 1);
+        assert_eq!(ids(ledger.list(&query("crucible")).await.unwrap().runs), ["imported_2", "imported_1"]);
         assert_eq!(ledger.list(&query("shop")).await.unwrap().runs.len(), 0);
         assert_eq!(ledger.stop("shop", "imported_1").await.unwrap(), StopOutcome::NotFound);
         assert_eq!(ledger.stop("crucible", "imported_1").await.unwrap(), StopOutcome::Stopping);

@@ -113,6 +113,7 @@ fn migrator() -> Migrator {
     let migrations = [
         ("tables of the earlier system", include_str!("../../migrations/0001_tables_of_the_earlier_system.sql")),
         ("what is ours", include_str!("../../migrations/0002_what_is_ours.sql")),
+        ("runs that are active", include_str!("../../migrations/0003_runs_that_are_active.sql")),
     ];
     let migrations =
         (1..).zip(migrations).map(|(version, (name, sql))| Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, sql.into_sql_str(), false));
@@ -194,6 +195,11 @@ impl Ledger for PostgresLedger {
             }
         });
         pages.try_flatten().boxed()
+    }
+
+    async fn active(&self, namespace: &str) -> Result<Vec<RunRow>, LedgerError> {
+        let statement = sqlx::query_as::<_, ReadRun>(sql::ACTIVE).bind(namespace).bind(self.is_legacy(namespace)).bind(i64::from(LONGEST_PAGE));
+        Ok(self.timed(statement.fetch_all(&self.pool)).await?.into_iter().map(|ReadRun(row)| row).collect())
     }
 
     async fn find(&self, namespace: &str, run_id: &str) -> Result<Option<RunRow>, LedgerError> {

@@ -88,7 +88,7 @@ impl Vault for MemoryVault {
     async fn head(&self, key: &str) -> Result<Entry, VaultError> {
         let state = self.reachable(key)?;
         let body = state.objects.get(key).ok_or_else(|| not_found(key))?;
-        Ok(Entry { key: key.to_owned(), bytes: body.len() as u64 })
+        Ok(Entry { key: key.to_owned(), bytes: body.len() as u64, modified: None })
     }
 
     async fn put(&self, key: &str, body: Bytes, _: &str, _: &BTreeMap<String, String>) -> Result<(), VaultError> {
@@ -96,10 +96,15 @@ impl Vault for MemoryVault {
         Ok(())
     }
 
+    async fn delete(&self, key: &str) -> Result<(), VaultError> {
+        self.reachable(key)?.objects.remove(key);
+        Ok(())
+    }
+
     async fn list(&self, prefix: &str) -> Result<Vec<Entry>, VaultError> {
         let state = self.reachable(prefix)?;
         let below = state.objects.iter().filter(|(key, _)| key.starts_with(prefix));
-        Ok(below.map(|(key, body)| Entry { key: key.clone(), bytes: body.len() as u64 }).collect())
+        Ok(below.map(|(key, body)| Entry { key: key.clone(), bytes: body.len() as u64, modified: None }).collect())
     }
 
     async fn presign_put(&self, put: &PutOnce<'_>) -> Result<SignedRequest, VaultError> {
@@ -135,8 +140,11 @@ mod tests {
         let mut text = String::new();
         vault.get("results/a/x").await.unwrap().read_to_string(&mut text).await.unwrap();
         assert_eq!(text, "one\ntwo\n");
-        assert_eq!(vault.list("results/a/").await.unwrap(), [Entry { key: "results/a/x".to_owned(), bytes: 8 }]);
+        assert_eq!(vault.list("results/a/").await.unwrap(), [Entry { key: "results/a/x".to_owned(), bytes: 8, modified: None }]);
         assert_eq!(vault.list("results/b/").await.unwrap(), []);
+        vault.delete("results/a/x").await.unwrap();
+        vault.delete("results/a/x").await.unwrap();
+        assert_eq!(vault.list("results/a/").await.unwrap(), []);
         assert_eq!(vault.head("results/a/y").await.unwrap_err().to_string(), "object s3://memory/results/a/y was not found");
     }
 

@@ -11,10 +11,11 @@ use aws_sdk_s3::{
     config::{BehaviorVersion, Region, RequestChecksumCalculation, ResponseChecksumValidation, retry::RetryConfig, timeout::TimeoutConfig},
     error::{ProvideErrorMetadata, SdkError},
     presigning::PresigningConfig,
-    primitives::ByteStream,
+    primitives::{ByteStream, DateTime},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
+use jiff::Timestamp;
 
 use super::{Entry, ObjectReader, PutOnce, SignedRequest, Vault, VaultError};
 
@@ -89,7 +90,7 @@ impl Vault for S3Vault {
 
     async fn head(&self, key: &str) -> Result<Entry, VaultError> {
         let answer = self.client.head_object().bucket(&self.bucket).key(key).send().await.map_err(|e| self.error(key, &e))?;
-        Ok(Entry { key: key.to_owned(), bytes: length(answer.content_length()) })
+        Ok(Entry { key: key.to_owned(), bytes: length(answer.content_length()), modified: time(answer.last_modified()) })
     }
 
     async fn put(&self, key: &str, body: Bytes, content_type: &str, metadata: &BTreeMap<String, String>) -> Result<(), VaultError> {
@@ -100,12 +101,23 @@ impl Vault for S3Vault {
         request.send().await.map(|_| ()).map_err(|e| self.error(key, &e))
     }
 
+    async fn delete(&self, key: &str) -> Result<(), VaultError> {
+        match self.client.delete_object().bucket(&self.bucket).key(key).send().await.map_err(|e| self.error(key, &e)) {
+            Ok(_) | Err(VaultError::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn list(&self, prefix: &str) -> Result<Vec<Entry>, VaultError> {
         let mut entries = Vec::new();
         let mut pages = self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix).into_paginator().send();
         while let Some(page) = pages.next().await {
             let page = page.map_err(|e| self.error(prefix, &e))?;
-            entries.extend(page.contents().iter().map(|object| Entry { key: object.key().unwrap_or_default().to_owned(), bytes: length(object.size()) }));
+            entries.extend(page.contents().iter().map(|object| Entry {
+                key: object.key().unwrap_or_default().to_owned(),
+                bytes: length(object.size()),
+                modified: time(object.last_modified()),
+            }));
         }
         Ok(entries)
     }
@@ -156,6 +168,11 @@ fn classify(bucket: String, key: String, status: Option<u16>, code: Option<Strin
 
 fn length(declared: Option<i64>) -> u64 {
     declared.and_then(|length| u64::try_from(length).ok()).unwrap_or_default()
+}
+
+fn time(said: Option<&DateTime>) -> Option<Timestamp> {
+    let said = said?;
+    Timestamp::new(said.secs(), i32::try_from(said.subsec_nanos()).ok()?).ok()
 }
 
 /// Base64 of 32 bytes, as the checksum header wants it.

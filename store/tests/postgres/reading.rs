@@ -100,6 +100,8 @@ fn rows_of_ours_and_of_other_programs_are_one_list_in_the_namespace_of_the_earli
         assert_eq!((names(second.runs), second.next), (vec!["ours_1".to_owned()], None));
         let nightly = ledger.list(&ListRuns { label: Some("nightly".to_owned()), ..query(LEGACY) }).await.unwrap();
         assert_eq!(names(nightly.runs), ["ours_2", "theirs_1", "ours_1"]);
+        assert_eq!(names(ledger.active(LEGACY).await.unwrap()), ["theirs_2"]);
+        assert_eq!(names(ledger.active("shop").await.unwrap()), Vec::<String>::new());
         assert_eq!(ledger.find("shop", "theirs_1").await.unwrap(), None);
         assert_eq!(ledger.find("shop", "ours_1").await.unwrap(), None);
         assert!(ledger.find(LEGACY, "theirs_1").await.unwrap().is_some());

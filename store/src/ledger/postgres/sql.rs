@@ -32,6 +32,14 @@ pub const RECORD: &str = include_str!("record.sql");
 pub const LIST: &str = list!(" and $6::text is null");
 pub const LIST_LABELLED: &str = list!(" and run_label = $6");
 
+pub const ACTIVE: &str = concat!(
+    "select ",
+    columns!(),
+    " from test_runs
+     where status in ('WAITING_ROOM', 'EXECUTING') and (namespace = $1 or (namespace is null and $2))
+     order by submitted_at desc, run_id collate \"C\" desc limit $3"
+);
+
 pub const FIND: &str = concat!("select ", columns!(), " from test_runs where run_id = $1 and (namespace = $2 or (namespace is null and $3))");
 
 pub const WAITING_ROOM: &str = "
@@ -88,7 +96,7 @@ mod tests {
     /// The mirror's own statements know runs by their uid, which no user chooses.
     #[test]
     fn no_statement_that_serves_a_user_lacks_the_namespace() {
-        for statement in [LIST, LIST_LABELLED, FIND, WAITING_ROOM, TRANSITIONS, HISTORY, STOP] {
+        for statement in [LIST, LIST_LABELLED, ACTIVE, FIND, WAITING_ROOM, TRANSITIONS, HISTORY, STOP] {
             assert!(statement.contains("namespace = $"), "{statement}");
         }
         assert_eq!(LIST.matches("namespace").count(), LIST.matches("where namespace").count() + 1, "both halves, and the column");

@@ -1,0 +1,128 @@
+//! What every request passes first and every answer last: an id, the bounds on what is read at all, a time limit, the log.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+
+use crate::{auth::Caller, error::ApiError, state::Gateway};
+
+/// The name that a request is known by on both sides.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// How long an answer may take to begin. A body that is slow is given up earlier, by its reader.
+const ANSWERING: Duration = Duration::from_secs(28);
+const LONGEST_ID: usize = 128;
+
+/// Ids of requests: a random word for the process, and a number.
+#[derive(Debug)]
+pub struct RequestIds {
+    prefix: String,
+    next: AtomicU64,
+}
+
+impl RequestIds {
+    /// Ids that begin with this word.
+    pub fn new(prefix: impl Into<String>) -> Self {
+        Self { prefix: prefix.into(), next: AtomicU64::new(1) }
+    }
+
+    /// The id that the request brought, where it can be shown; else a new one.
+    fn of(&self, headers: &HeaderMap) -> HeaderValue {
+        let shown = |id: &&HeaderValue| {
+            let id = id.as_bytes();
+            !id.is_empty() && id.len() <= LONGEST_ID && id.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
+        };
+        if let Some(given) = headers.get(REQUEST_ID).filter(shown) {
+            return given.clone();
+        }
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        // Hex digits and a hyphen are always a header.
+        HeaderValue::try_from(format!("{}-{number:x}", self.prefix)).unwrap_or_else(|_| HeaderValue::from_static("-"))
+    }
+}
+
+/// The outermost layer.
+pub async fn front(State(gateway): State<Gateway>, request: Request, next: Next) -> Response {
+    let begun = Instant::now();
+    let id = gateway.request_ids.of(request.headers());
+    let method = request.method().clone();
+    let path = if is_write(&method) { Some(request.uri().path().to_owned()) } else { None };
+    let mut response = match admit(request.headers()) {
+        Err(error) => error.into_response(),
+        Ok(()) => match tokio::time::timeout(ANSWERING, next.run(request)).await {
+            Ok(response) => response,
+            Err(_) => ApiError::Unavailable { what: "what the answer needs", cause: "the time limit of the whole request".to_owned() }.into_response(),
+        },
+    };
+    gateway.metrics.answered(response.status(), begun.elapsed());
+    log(&response, &method, path.as_deref(), &id);
+    let headers = response.headers_mut();
+    headers.insert(REQUEST_ID, id);
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// Nothing is unpacked: a few bytes that become gigabytes are the oldest trick.
+fn admit(headers: &HeaderMap) -> Result<(), ApiError> {
+    match headers.get(header::CONTENT_ENCODING) {
+        Some(coding) if coding != "identity" => {
+            Err(ApiError::UnsupportedMediaType("bodies are read as they are; content-encoding is not supported".to_owned()))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn is_write(method: &Method) -> bool {
+    !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
+/// One record for each write, whoever made it and whatever came of it; and what no answer tells.
+fn log(response: &Response, method: &Method, path: Option<&str>, id: &HeaderValue) {
+    let (status, id) = (response.status().as_u16(), id.to_str().unwrap_or_default());
+    if let Some(path) = path {
+        let user = response.extensions().get::<Caller>().map_or("", Caller::user);
+        tracing::info!(user, %method, path, status, request = id, "write");
+    }
+    let Some(error) = response.extensions().get::<Arc<ApiError>>() else { return };
+    match (&**error, error.cause()) {
+        (ApiError::Internal(_), Some(cause)) => tracing::error!(cause, request = id, "a call could not be answered"),
+        (_, Some(cause)) => tracing::warn!(cause, request = id, "a call was put off"),
+        (_, None) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_keeps_the_id_that_it_brings_where_that_can_be_shown() {
+        let ids = RequestIds::new("ab12");
+        let with = |id: &'static str| ids.of(&HeaderMap::from_iter([(REQUEST_ID, HeaderValue::from_static(id))]));
+        assert_eq!(with("of-the-client-1"), "of-the-client-1");
+        assert_eq!(with(""), "ab12-1");
+        assert_eq!(with("a b"), "ab12-2");
+        assert_eq!(ids.of(&HeaderMap::new()), "ab12-3");
+        let long = HeaderValue::try_from("a".repeat(129)).unwrap();
+        assert_eq!(ids.of(&HeaderMap::from_iter([(REQUEST_ID, long)])), "ab12-4");
+    }
+
+    #[test]
+    fn packed_bodies_are_not_read() {
+        for (coding, admitted) in [("gzip", false), ("br", false), ("identity", true)] {
+            let headers = HeaderMap::from_iter([(header::CONTENT_ENCODING, HeaderValue::from_static(coding))]);
+            assert_eq!(admit(&headers).is_ok(), admitted, "{coding}");
+        }
+        assert!(admit(&HeaderMap::new()).is_ok());
+    }
+}

@@ -1,0 +1,43 @@
+//! The routes that clients of the earlier system call: their shapes, our behaviour. All of them work in one namespace.
+
+mod artifacts;
+mod inventory;
+mod names;
+mod objects;
+mod query;
+mod runs;
+mod service;
+mod status;
+mod stop;
+mod workloads;
+
+use axum::http::HeaderName;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+pub use names::RunId;
+
+use crate::state::Gateway;
+
+/// On runs: the digest of the request that made them, where that had a key.
+pub const REQUEST: &str = "crucible.dev/request";
+/// On answers: what could not be asked, so that something may be missing.
+pub const INCOMPLETE: HeaderName = HeaderName::from_static("x-crucible-incomplete");
+
+/// The routes that anybody may call.
+pub fn open() -> OpenApiRouter<Gateway> {
+    OpenApiRouter::new().routes(routes!(service::health))
+}
+
+/// The routes that ask for rights.
+pub fn routes() -> OpenApiRouter<Gateway> {
+    OpenApiRouter::new()
+        .routes(routes!(inventory::types))
+        .routes(routes!(inventory::active))
+        .routes(routes!(runs::list))
+        .routes(routes!(status::status))
+        .routes(routes!(stop::stop))
+        .routes(routes!(artifacts::artifacts))
+        .routes(routes!(artifacts::results))
+        .routes(routes!(workloads::store, workloads::list))
+        .routes(routes!(workloads::read))
+}

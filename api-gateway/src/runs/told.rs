@@ -1,0 +1,74 @@
+//! What a run's object says, in the words of the earlier system.
+
+use crucible_crds::{Phase, TestRun};
+use jiff::Timestamp;
+use kube::ResourceExt;
+use serde_json::Value;
+
+const PLAN_NAME: &str = "crucible.dev/plan-name";
+const SCALING_MODE: &str = "crucible.dev/scaling-mode";
+
+/// A run in the words of the earlier system.
+pub struct Told {
+    pub version: u64,
+    pub uid: String,
+    pub namespace: String,
+    pub name: String,
+    pub run_id: String,
+    pub plan_name: String,
+    pub run_label: String,
+    pub sut_type: Option<String>,
+    pub scaling_mode: Option<String>,
+    pub cluster_spec: Option<Value>,
+    pub cluster_settings: Option<String>,
+    pub status: &'static str,
+    pub phase: Phase,
+    pub error_detail: Option<String>,
+    pub submitted_at: Timestamp,
+    pub started_at: Option<Timestamp>,
+    pub completed_at: Option<Timestamp>,
+    /// How many workers are ready, of how many.
+    pub room: Option<(u32, u32)>,
+}
+
+/// What is known of a run; nothing while it has no id.
+pub fn told(run: &TestRun) -> Option<Told> {
+    let status = run.status.clone().unwrap_or_default();
+    let phase = status.phase.unwrap_or_default();
+    let note = |name: &str| run.annotations().get(name).cloned();
+    let plan_name = note(PLAN_NAME).unwrap_or_else(|| run.spec.plan_ref.name.to_string());
+    Some(Told {
+        version: run.resource_version()?.parse().ok()?,
+        uid: run.uid()?,
+        namespace: run.namespace()?,
+        name: run.name_any(),
+        run_id: status.run_id?,
+        run_label: run.spec.label.clone().unwrap_or_else(|| plan_name.clone()),
+        plan_name,
+        sut_type: None,
+        scaling_mode: note(SCALING_MODE),
+        cluster_spec: None,
+        cluster_settings: None,
+        status: word(phase),
+        phase,
+        error_detail: status.message.filter(|_| phase == Phase::Failed),
+        submitted_at: run.creation_timestamp()?.0,
+        started_at: status.start_at.map(|at| at.0),
+        completed_at: status.completed_at.map(|at| at.0),
+        room: status.workers.map(|workers| (workers.ready, workers.expected)),
+    })
+}
+
+/// Fixtures are loaded while a run is queued, in the earlier system's words.
+fn word(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Pending => "PENDING",
+        Phase::Queued | Phase::Loading => "QUEUED",
+        Phase::WaitingRoom => "WAITING_ROOM",
+        Phase::Executing => "EXECUTING",
+        Phase::Collecting => "COLLECTING",
+        Phase::Stopping => "STOPPING",
+        Phase::Completed => "COMPLETED",
+        Phase::Failed => "FAILED",
+    }
+}

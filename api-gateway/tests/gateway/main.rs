@@ -1,0 +1,13 @@
+//! The gateway without a socket: its real routes, over an API server, a ledger and a bucket in memory.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what it expects")]
+#![allow(missing_docs, reason = "tests are their own documentation")]
+
+mod access;
+mod artifacts;
+mod cluster;
+mod description;
+mod harness;
+mod input;
+mod reading;
+mod stopping;
+mod workloads;
