@@ -28,7 +28,9 @@ pub use test_run::{TestRun, TestRunSpec, TestRunStatus};
 pub use verdict::{Check, Outcome, Owner, Verdict};
 pub use yaml::crds_yaml;
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
+};
 use kube_core::CustomResourceExt;
 
 /// The API group of every kind of ours.
@@ -49,7 +51,8 @@ pub fn definitions() -> [(&'static str, CustomResourceDefinition); 3] {
 
 /// Takes out of a derived schema what the API server would stumble over, here and below.
 ///
-/// It warns about number formats that only Rust knows. And it keeps an explicit `null` where a field is nullable, so that
+/// It warns about number formats that only Rust knows. It knows no patterns for the keys of a map (which keys are allowed
+/// is looked at where a plan is reviewed). And it keeps an explicit `null` where a field is nullable, so that
 /// `has(self.field)` is true of it; our optional fields are absent or have a value, and a `null` is dropped before any rule
 /// is evaluated.
 fn settle(schema: &mut JSONSchemaProps) {
@@ -57,6 +60,9 @@ fn settle(schema: &mut JSONSchemaProps) {
         schema.format = Some("int64".to_owned());
     }
     schema.nullable = None;
+    if let Some((_, values)) = schema.pattern_properties.take().and_then(|mut patterns| patterns.pop_first()) {
+        schema.additional_properties = Some(JSONSchemaPropsOrBool::Schema(Box::new(values)));
+    }
     for property in schema.properties.iter_mut().flat_map(|properties| properties.values_mut()) {
         settle(property);
     }

@@ -108,6 +108,44 @@ fn everything_that_a_user_writes_is_bounded_and_of_a_known_format() {
     }
 }
 
+/// What the API server allows in a structural schema, as far as we need it: it refuses the whole definition for one word more.
+#[test]
+fn every_schema_is_made_of_words_that_the_api_server_allows() {
+    let allowed = [
+        "additionalProperties",
+        "default",
+        "description",
+        "enum",
+        "format",
+        "items",
+        "maxItems",
+        "maxLength",
+        "maxProperties",
+        "maximum",
+        "minItems",
+        "minLength",
+        "minProperties",
+        "minimum",
+        "pattern",
+        "properties",
+        "required",
+        "title",
+        "type",
+        "x-kubernetes-list-map-keys",
+        "x-kubernetes-list-type",
+        "x-kubernetes-preserve-unknown-fields",
+        "x-kubernetes-validations",
+    ];
+    for (kind, schema) in schemas() {
+        each(&schema, &mut |schema| {
+            for word in schema.as_object().unwrap().keys() {
+                assert!(allowed.contains(&word.as_str()), "{kind}: {word} in {schema}");
+            }
+            assert!(schema["properties"].is_null() || schema["additionalProperties"].is_null(), "{kind}: fields and a map at once in {schema}");
+        });
+    }
+}
+
 #[test]
 fn every_field_is_explained() {
     for (kind, schema) in schemas() {
