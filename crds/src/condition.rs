@@ -190,6 +190,16 @@ words! {
         ResultsCorrupt,
         /// Surfaces when the ledger is not part of this installation.
         LedgerNotConfigured,
+        /// Surfaces while the ledger follows the run, and its last status is still to come.
+        Mirroring,
+        /// Surfaces when the ledger holds the run's last status.
+        Mirrored,
+        /// Surfaces when the ledger does not answer and has not been told the run's last status; it is told as soon as it does.
+        LedgerUnavailable,
+        /// Surfaces when the ledger does not take the run's last status, and asking again would not help; the message says why.
+        LedgerRefused,
+        /// Surfaces when a deleted run was let go although the ledger could not be told of its end in time.
+        MirrorEscaped,
         /// Surfaces when the run has ended with results.
         RunCompleted,
         /// Surfaces when the verdict is Passed.

@@ -176,6 +176,10 @@ pub struct FrozenPlanStatus {
     /// The ConfigMap that holds the resolved plan.
     #[schemars(length(max = 253))]
     pub config_map: String,
+    /// The engine of the system under test.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub engine: Option<String>,
 }
 
 /// Where a run stands in the queue for its system under test.
@@ -247,6 +251,16 @@ pub struct ResultsStatus {
     pub sha256: String,
     /// Queries of the measured stages, errors included.
     pub queries: u64,
+    /// How many of them ended in an error or a time-out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub errors: Option<u64>,
+    /// Queries answered without error per second of the measured stages, for example `1234.567`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 24))]
+    pub queries_per_second: Option<String>,
+    /// The 95th percentile of the answered queries' latency, in microseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p95_micros: Option<u64>,
     /// Of how many workers results were merged.
     pub workers: u32,
     /// Whether results of some workers are missing or the load ended early.

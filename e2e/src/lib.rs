@@ -5,6 +5,7 @@
 
 pub mod diagnostics;
 pub mod kubectl;
+pub mod ledger;
 pub mod mariadb;
 pub mod operator;
 pub mod run;

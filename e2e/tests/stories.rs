@@ -13,6 +13,8 @@ mod chart;
 mod early_end;
 #[path = "stories/happy_path.rs"]
 mod happy_path;
+#[path = "stories/ledger.rs"]
+mod ledger;
 #[path = "stories/operator_killed.rs"]
 mod operator_killed;
 #[path = "stories/queue.rs"]

@@ -9,6 +9,7 @@ pub mod class;
 pub mod contract;
 pub mod histogram;
 pub mod latency;
+pub mod mirror;
 pub mod notice;
 pub mod plan;
 pub mod problem;

@@ -1,6 +1,6 @@
 //! What the operator is told when it starts. The chart sets the environment variables; nothing else reads them.
 
-use std::net::SocketAddr;
+use std::{convert::Infallible, fmt, net::SocketAddr, str::FromStr, time::Duration};
 
 use clap::{Parser, ValueEnum};
 use crucible_lifecycle::run::observed::Settings;
@@ -53,6 +53,15 @@ pub struct Args {
     #[arg(long, env = "CRUCIBLE_S3_REGION", default_value = "us-east-1")]
     pub s3_region: String,
 
+    /// The ledger: `postgres://user:password@host:port/database`, with `sslmode` and the like as parameters. Runs are not remembered
+    /// once they are deleted when absent.
+    #[arg(long, env = "CRUCIBLE_LEDGER_URL", hide_env_values = true)]
+    pub ledger_url: Option<LedgerUrl>,
+
+    /// How long a deleted run is held while the ledger cannot be told of its end.
+    #[arg(long, env = "CRUCIBLE_MIRROR_ESCAPE", default_value = "1h")]
+    pub mirror_escape: crucible_crds::Duration,
+
     /// Where /healthz, /readyz and /metrics answer.
     #[arg(long, env = "CRUCIBLE_ADMIN_ADDRESS", default_value = "0.0.0.0:8080")]
     pub admin_address: SocketAddr,
@@ -64,6 +73,32 @@ pub struct Args {
     /// What is logged, in the words of tracing's `EnvFilter`.
     #[arg(long, env = "CRUCIBLE_LOG", default_value = "info,kube=warn")]
     pub log: String,
+}
+
+/// The ledger's address. It holds a password, so it is not shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct LedgerUrl(String);
+
+impl LedgerUrl {
+    /// The address itself, for whoever connects.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for LedgerUrl {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Debug for LedgerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LedgerUrl(…)")
+    }
 }
 
 /// When an image is pulled.
@@ -89,6 +124,10 @@ pub struct Config {
     pub pod_name: String,
     /// The one namespace that is looked at, where it is one.
     pub watch_namespace: Option<String>,
+    /// Where the ledger is, where there is one.
+    pub ledger_url: Option<LedgerUrl>,
+    /// How long a deleted run is held for it.
+    pub mirror_escape: Duration,
     /// Where health and metrics answer.
     pub admin_address: SocketAddr,
     /// Where the workers' check-in answers.
@@ -112,6 +151,8 @@ impl Args {
             s3_endpoint,
             s3_worker_endpoint,
             s3_region,
+            ledger_url,
+            mirror_escape,
             admin_address,
             check_in_address,
             log,
@@ -121,11 +162,15 @@ impl Args {
             PullPolicy::IfNotPresent => "IfNotPresent",
             PullPolicy::Never => "Never",
         };
+        let ledger_url = ledger_url.filter(|url| !url.0.is_empty());
+        let ledger = ledger_url.is_some();
         Config {
-            settings: Settings { namespace, worker_image, image_pull_policy: image_pull_policy.to_owned(), check_in_url, bucket: bucket.clone() },
+            settings: Settings { namespace, worker_image, image_pull_policy: image_pull_policy.to_owned(), check_in_url, bucket: bucket.clone(), ledger },
             s3: S3Settings { bucket, endpoint: filled(s3_endpoint), worker_endpoint: filled(s3_worker_endpoint), region: s3_region },
             pod_name,
             watch_namespace: filled(watch_namespace),
+            ledger_url,
+            mirror_escape: mirror_escape.span(),
             admin_address,
             check_in_address,
             log,
@@ -171,6 +216,17 @@ mod tests {
     fn an_empty_value_counts_as_absent() {
         let config = parse(&["--watch-namespace", "", "--s3-endpoint", ""]).unwrap().into_config();
         assert_eq!((config.watch_namespace, config.s3.endpoint), (None, None));
+    }
+
+    #[test]
+    fn a_ledger_is_taken_from_its_address_which_is_never_shown() {
+        assert!(!parse(&["--ledger-url", ""]).unwrap().into_config().settings.ledger);
+        let args = parse(&["--ledger-url", "postgres://u:hunter2@db/x", "--mirror-escape", "1h30m"]).unwrap();
+        let shown = format!("{args:?}");
+        let config = args.into_config();
+        assert!(config.settings.ledger && !shown.contains("hunter2") && !format!("{config:?}").contains("hunter2"));
+        assert_eq!((config.mirror_escape, config.ledger_url.unwrap().reveal()), (Duration::from_mins(90), "postgres://u:hunter2@db/x"));
+        assert!(parse(&["--mirror-escape", "soon"]).is_err());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use crucible_crds::{Phase, TestRun};
@@ -10,7 +11,7 @@ use crucible_lifecycle::{
     contract::FrozenPlan,
     run::observed::{JobView, Settings},
 };
-use crucible_store::Vault;
+use crucible_store::{Ledger, Vault};
 use jiff::Timestamp;
 use kube::{Api, Client, Resource, ResourceExt, core::NamespaceResourceScope};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -25,6 +26,9 @@ use crate::{
 
 /// Where every write of ours says that it comes from.
 pub const FIELD_MANAGER: &str = "crucible-operator";
+
+/// How long a deleted run is held for a ledger that cannot be told of its end, where nothing else is said.
+const MIRROR_ESCAPE: Duration = Duration::from_hours(1);
 
 /// The operator's clock. One of the few things that a test replaces.
 pub trait Clock: Send + Sync + 'static {
@@ -69,6 +73,8 @@ pub struct Abilities {
     pub vault: Arc<dyn Vault>,
     /// The workers' control API.
     pub workers: Arc<dyn WorkerClient>,
+    /// Every run that ever was, where that is kept.
+    pub ledger: Option<Arc<dyn Ledger>>,
 }
 
 /// What every step of the operator is handed.
@@ -85,6 +91,10 @@ pub struct Context {
     pub settings: Settings,
     /// The one namespace that is looked at, where it is one.
     pub watch_namespace: Option<String>,
+    /// Every run that ever was, where that is kept.
+    pub ledger: Option<Arc<dyn Ledger>>,
+    /// How long a deleted run is held for a ledger that cannot be told of its end.
+    pub mirror_escape: Duration,
     /// The workers of every live run.
     pub fleets: Fleets,
     /// The merging of every run's results.
@@ -101,7 +111,7 @@ impl Context {
     /// Puts the parts together. The receiver names the runs that have to be looked at again.
     #[must_use]
     pub fn new(abilities: Abilities, settings: Settings, watch_namespace: Option<String>, metrics: Arc<Metrics>) -> (Self, UnboundedReceiver<RunKey>) {
-        let Abilities { client, clock, entropy, vault, workers } = abilities;
+        let Abilities { client, clock, entropy, vault, workers, ledger } = abilities;
         let (wake, woken) = tokio::sync::mpsc::unbounded_channel();
         let means = Means { clock: Arc::clone(&clock), client: workers, vault: Arc::clone(&vault), wake: wake.clone(), metrics: Arc::clone(&metrics) };
         let context = Self {
@@ -109,6 +119,8 @@ impl Context {
             entropy,
             settings,
             watch_namespace,
+            ledger,
+            mirror_escape: MIRROR_ESCAPE,
             fleets: Fleets::new(means),
             collections: Collections::new(Arc::clone(&vault), Arc::clone(&clock), wake),
             clock,

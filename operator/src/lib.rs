@@ -9,6 +9,7 @@ pub mod args;
 pub mod collect;
 pub mod context;
 pub mod leader;
+pub mod mirror;
 pub mod notices;
 pub mod plan;
 pub mod rbac;

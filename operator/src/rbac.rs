@@ -31,9 +31,15 @@ pub const GRANTS: &[Grant] = &[
         group: "crucible.dev",
         resource: "testruns",
         verbs: &["delete", "get", "list", "patch", "watch"],
-        why: "run::triggers watches; run::observe gets holders and lists the queue; run::apply marks, lets go and removes runs whose time has passed",
+        why: "run::triggers watches; run::observe gets holders and lists the queue; run::apply marks, lets go and removes runs whose time has passed; mirror watches, holds and lets go",
     },
-    Grant { scope: Scope::Watched, group: "crucible.dev", resource: "testruns/status", verbs: &["patch"], why: "run::apply writes the status" },
+    Grant {
+        scope: Scope::Watched,
+        group: "crucible.dev",
+        resource: "testruns/status",
+        verbs: &["patch"],
+        why: "run::apply writes the status, mirror its one condition",
+    },
     Grant {
         scope: Scope::Watched,
         group: "crucible.dev",

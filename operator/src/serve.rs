@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use crucible_store::vault::S3Vault;
+use crucible_store::{Ledger, LedgerSettings, PostgresLedger, vault::S3Vault};
 use jiff::Timestamp;
 use kube::client::ClientBuilder;
 use tokio::{
@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Config,
     admin::{self, Admin},
+    args::LedgerUrl,
     context::{Abilities, Clock, Context, Entropy},
     leader, run,
     telemetry::Metrics,
@@ -27,7 +28,7 @@ const CLOSING: Duration = Duration::from_secs(3);
 
 /// Serves until the process is told to stop or leadership is lost. The load of live runs goes on without it.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
-    let Config { settings, s3, pod_name, watch_namespace, admin_address, check_in_address, log: _ } = config;
+    let Config { settings, s3, pod_name, watch_namespace, ledger_url, mirror_escape, admin_address, check_in_address, log: _ } = config;
     let metrics = Arc::new(Metrics::default());
     let mut cluster = kube::Config::infer().await.context("failed to find the cluster's configuration")?;
     cluster.connect_timeout = Some(Duration::from_secs(3));
@@ -38,10 +39,11 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         entropy: Arc::new(SystemEntropy),
         vault: Arc::new(S3Vault::new(s3).await),
         workers: Arc::new(HttpWorkers::default()),
+        ledger: ledger_url.map(|url| ledger(&url, &settings.namespace)).transpose()?,
     };
     let namespace = settings.namespace.clone();
     let (ctx, woken) = Context::new(abilities, settings, watch_namespace, metrics);
-    let ctx = Arc::new(ctx);
+    let ctx = Arc::new(Context { mirror_escape, ..ctx });
 
     let stop = stop_on_signal()?;
     let (leading, led) = watch::channel(false);
@@ -55,8 +57,8 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         let resign = resign.clone();
         tokio::spawn(async move { leader::take_part(client, &namespace, &pod_name, &leading, &resign).await })
     };
-    let controllers = control(Arc::clone(&ctx), woken, led.clone(), stop.clone());
-    tokio::pin!(controllers);
+    // Boxed, because three controllers together are large.
+    let mut controllers = Box::pin(control(Arc::clone(&ctx), woken, led.clone(), stop.clone()));
     // Where the lease is lost, whoever leads now goes on; a pass in hand is made safe by its preconditions.
     let in_order = tokio::select! {
         () = &mut controllers => true,
@@ -73,6 +75,20 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The ledger. Nothing is sent yet: a Postgres that is away holds nothing up.
+fn ledger(url: &LedgerUrl, namespace: &str) -> anyhow::Result<Arc<dyn Ledger>> {
+    // Short limits and few connections: the mirror asks one thing at a time, and a server that hangs must not cost it the seconds in
+    // which rows have to be right again.
+    let settings = LedgerSettings {
+        max_connections: 2,
+        statement_timeout: Duration::from_secs(2),
+        acquire_timeout: Duration::from_secs(1),
+        ..LedgerSettings::new(namespace)
+    };
+    let ledger = PostgresLedger::connect(url.reveal(), settings).context("failed to read the ledger's address")?;
+    Ok(Arc::new(ledger))
+}
+
 /// Runs the controllers from the moment this replica leads.
 async fn control(
     ctx: Arc<Context>,
@@ -84,7 +100,7 @@ async fn control(
         elected = led.wait_for(|leading| *leading) => if elected.is_err() { return },
         () = stop.cancelled() => return,
     }
-    tokio::join!(run::control(Arc::clone(&ctx), woken, stop.clone()), crate::plan::control(ctx, stop));
+    tokio::join!(run::control(Arc::clone(&ctx), woken, stop.clone()), crate::plan::control(Arc::clone(&ctx), stop.clone()), crate::mirror::control(ctx, stop),);
 }
 
 /// Done when this replica led and does not lead any more.

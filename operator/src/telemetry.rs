@@ -102,6 +102,10 @@ pub struct Metrics {
     polls: Family<ByPollOutcome, Counter>,
     orders: Family<ByCall, Counter>,
     runs: Family<ByPhase, Gauge>,
+    mirror_lag: Gauge<f64, AtomicU64>,
+    mirror_told: Counter,
+    mirror_failures: Counter,
+    mirror_escapes: Counter,
     leading: Gauge<u64, AtomicU64>,
 }
 
@@ -115,6 +119,10 @@ impl Default for Metrics {
             polls: Family::default(),
             orders: Family::default(),
             runs: Family::default(),
+            mirror_lag: Gauge::default(),
+            mirror_told: Counter::default(),
+            mirror_failures: Counter::default(),
+            mirror_escapes: Counter::default(),
             leading: Gauge::default(),
         };
         metrics.registered()
@@ -130,6 +138,10 @@ impl Metrics {
         registry.register("worker_polls", "Polls of workers, by how they ended", self.polls.clone());
         registry.register("worker_orders", "Orders sent to workers", self.orders.clone());
         registry.register("runs", "Live runs, by phase", self.runs.clone());
+        registry.register("mirror_lag_seconds", "For how long the ledger has been behind the cluster", self.mirror_lag.clone());
+        registry.register("mirror_rows", "Statuses of runs that the ledger was told", self.mirror_told.clone());
+        registry.register("mirror_failures", "Questions and statements that the ledger did not answer or refused", self.mirror_failures.clone());
+        registry.register("mirror_escapes", "Deleted runs that were let go before the ledger knew of their end", self.mirror_escapes.clone());
         registry.register("leading", "1 while this replica is the leader", self.leading.clone());
         self
     }
@@ -153,6 +165,26 @@ impl Metrics {
             Call::Upload => CallLabel::Upload,
         };
         self.orders.get_or_create(&ByCall { call }).inc();
+    }
+
+    /// Says for how long the ledger has been behind, in seconds.
+    pub fn mirror_lags(&self, seconds: f64) {
+        self.mirror_lag.set(seconds);
+    }
+
+    /// Counts statuses that the ledger was told.
+    pub fn mirror_told(&self, statuses: usize) {
+        self.mirror_told.inc_by(statuses as u64);
+    }
+
+    /// Counts what the ledger did not answer or refused.
+    pub fn mirror_failed(&self) {
+        self.mirror_failures.inc();
+    }
+
+    /// Counts a deleted run that was let go before the ledger knew of its end.
+    pub fn mirror_escaped(&self) {
+        self.mirror_escapes.inc();
     }
 
     /// Says whether this replica leads.
@@ -234,6 +266,8 @@ mod tests {
         metrics.polled(PollOutcome::TimedOut);
         metrics.told(Call::Stop);
         metrics.leads(true);
+        metrics.mirror_lags(2.5);
+        metrics.mirror_told(3);
         let text = metrics.render(&Memory::default()).unwrap();
         for line in [
             "crucible_operator_reconciles_total{outcome=\"Dropped\"} 1",
@@ -241,6 +275,9 @@ mod tests {
             "crucible_operator_worker_orders_total{call=\"Stop\"} 1",
             "crucible_operator_runs{phase=\"Executing\"} 0",
             "crucible_operator_leading 1",
+            "crucible_operator_mirror_lag_seconds 2.5",
+            "crucible_operator_mirror_rows_total 3",
+            "crucible_operator_mirror_failures_total 0",
         ] {
             assert!(text.contains(line), "{line} in\n{text}");
         }

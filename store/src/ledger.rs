@@ -13,7 +13,9 @@ mod rows;
 
 pub use memory::MemoryLedger;
 pub use postgres::{LedgerSettings, PostgresLedger};
-pub use rows::{Cursor, HistoryRow, ListRuns, Page, RecordOutcome, Recorded, RunRecord, RunRow, Signal, StopOutcome, SubmittedRun, TransitionRow, WaitingRoom};
+pub use rows::{
+    Cursor, HistoryRow, ListRuns, Page, RecordOutcome, Recorded, RunRecord, RunRow, Signal, StopOutcome, SubmittedRun, TransitionRow, Unfinished, WaitingRoom,
+};
 
 /// No page is longer.
 pub const LONGEST_PAGE: u32 = 500;
@@ -31,6 +33,12 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// Ends the rows of runs that are known to be gone from the cluster: what is not terminal becomes `FAILED`. Returns how many were.
     async fn end_vanished(&self, uids: &[String]) -> Result<u64, LedgerError>;
+
+    /// The rows of ours that have not ended, of one namespace or of all: what is compared with the cluster after a pause.
+    async fn unfinished(&self, namespace: Option<&str>) -> Result<Vec<Unfinished>, LedgerError>;
+
+    /// Which of these runs have no row. An error means, too, that the ledger is not what it was: away, or without its tables.
+    async fn absent(&self, uids: &[String]) -> Result<Vec<String>, LedgerError>;
 
     /// Writes the row of a run that was just submitted, so that a client that reads the tables right afterwards finds it.
     /// Does nothing where the mirror came first.

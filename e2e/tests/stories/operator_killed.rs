@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use crucible_crds::{Outcome, Phase};
+use crucible_crds::{ConditionType, Outcome, Phase, TestRunStatus, condition};
 use crucible_e2e::{Story, operator, tell};
 use tokio::time::Instant;
 
@@ -60,6 +60,8 @@ async fn an_operator_killed_after_the_end_changes_nothing() -> Result<()> {
         let run = story.run("nightly", "checkout").await?;
         run.completes(Outcome::Passed, Duration::from_secs(90)).await?;
         run.leaves_nothing(&run.uid().await?, Duration::from_secs(30)).await?;
+        let mirrored = |status: &TestRunStatus| condition::find(&status.conditions, ConditionType::Mirrored).is_some_and(|said| said.status == "True");
+        run.until("the ledger holds its last status", Duration::from_secs(10), mirrored).await?;
         let before = run.get().await?;
         operator::kill(&story.client).await?;
         operator::ready().await?;

@@ -18,6 +18,20 @@ pub const SUT_NAME: &str = "crucible.dev/sut-name";
 /// Keeps a run until nothing of it is left elsewhere.
 pub const FINALIZER: &str = "crucible.dev/run";
 
+/// Keeps a run until the ledger holds its last status.
+pub const MIRROR_FINALIZER: &str = "crucible.dev/mirror";
+/// On runs: the client's own name of the plan, where the `TestPlan` is called otherwise.
+pub const PLAN_NAME: &str = "crucible.dev/plan-name";
+/// On runs: where the plan lies in the bucket, where it came from there.
+pub const PLAN_KEY: &str = "crucible.dev/plan-key";
+/// On runs: `intra_node` or `inter_node`, where the client said so.
+pub const SCALING_MODE: &str = "crucible.dev/scaling-mode";
+
+/// The finalizers that a run gets when it is admitted: both in one write, so that the mirror's costs none.
+pub fn finalizers(with_ledger: bool) -> Vec<&'static str> {
+    if with_ledger { vec![FINALIZER, MIRROR_FINALIZER] } else { vec![FINALIZER] }
+}
+
 /// The labels of every child of a run.
 pub fn of_child(run_uid: &str, component: &str) -> BTreeMap<String, String> {
     BTreeMap::from([

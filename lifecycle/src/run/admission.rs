@@ -140,7 +140,7 @@ fn credentials(observed: &Observed, plan: &FrozenPlan) -> Result<(), Refusal> {
 /// Writes the plan down for this run. From here on nothing but the run's own spec can change what it does.
 fn freeze(observed: &Observed, draft: &mut Draft, plan: FrozenPlan) -> Step {
     let sut = plan::sut_identity(&plan.spec.target);
-    draft.ensure.push(Child::Mark { labels: labels::of_run(&sut) });
+    draft.ensure.push(Child::Mark { labels: labels::of_run(&sut), finalizers: labels::finalizers(observed.settings.ledger) });
     if observed.frozen.found().is_none() {
         draft.ensure.push(Child::FrozenPlan(Box::new(config_map::frozen_plan(&observed.run, &plan))));
     }
@@ -154,6 +154,7 @@ fn freeze(observed: &Observed, draft: &mut Draft, plan: FrozenPlan) -> Step {
         generation: plan.plan_generation,
         digest: plan.digest.clone(),
         config_map: names::child(&plan.run.name, &plan.run.uid, Role::Plan),
+        engine: Some(plan.spec.target.engine.as_str().to_owned()),
     });
     let message = format!("TestPlan {} was frozen with {} queries", plan.plan_name, plan.queries.len());
     draft.notice(Severity::Normal, Reason::PlanFrozen, message.clone());

@@ -87,6 +87,9 @@ fn complete(observed: &Observed, draft: &mut Draft, plan: &FrozenPlan, collected
         prefix: format!("results/{}/", plan.run.id),
         sha256: collected.sha256.clone(),
         queries: headline.ok + headline.errors,
+        errors: Some(headline.errors),
+        queries_per_second: Some(format!("{:.3}", headline.throughput)),
+        p95_micros: headline.p95_micros,
         workers: collected.workers,
         partial: collected.partial,
     });

@@ -33,8 +33,12 @@ pub fn of(status: &TestRunStatus, observed: &Observed) -> Vec<Condition> {
     ConditionType::ALL
         .iter()
         .map(|of| {
-            let (truth, reason, message) = judge(*of, status);
             let before = condition::find(old, *of);
+            // The mirror's own word: what it last wrote is kept as it is.
+            if let Some(said) = before.filter(|_| *of == ConditionType::Mirrored) {
+                return said.clone();
+            }
+            let (truth, reason, message) = judge(*of, status, observed.settings.ledger);
             let since = before.filter(|before| before.status == truth.as_str()).map_or(Time(observed.now), |before| before.last_transition_time.clone());
             Condition {
                 type_: of.to_string(),
@@ -48,7 +52,7 @@ pub fn of(status: &TestRunStatus, observed: &Observed) -> Vec<Condition> {
         .collect()
 }
 
-fn judge(of: ConditionType, status: &TestRunStatus) -> (Truth, Reason, String) {
+fn judge(of: ConditionType, status: &TestRunStatus, ledger: bool) -> (Truth, Reason, String) {
     let phase = status.phase.unwrap_or_default();
     let reason = status.reason.as_deref().and_then(Reason::parse).unwrap_or(Reason::AsExpected);
     let message = status.message.clone().unwrap_or_default();
@@ -91,7 +95,7 @@ fn judge(of: ConditionType, status: &TestRunStatus) -> (Truth, Reason, String) {
             (Phase::Failed, None) => (Truth::False, reason, message),
             (_, None) => quiet(Truth::Unknown, Reason::AsExpected),
         },
-        ConditionType::Mirrored => quiet(Truth::Unknown, Reason::LedgerNotConfigured),
+        ConditionType::Mirrored => quiet(Truth::Unknown, if ledger { Reason::Mirroring } else { Reason::LedgerNotConfigured }),
         ConditionType::Complete => match phase {
             Phase::Completed => quiet(Truth::True, Reason::RunCompleted),
             _ => quiet(Truth::False, Reason::AsExpected),

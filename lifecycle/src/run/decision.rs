@@ -35,10 +35,12 @@ pub struct Decision {
 /// Something that has to exist. Every one is created, or adopted where it exists and belongs to the run.
 #[derive(Clone, Debug)]
 pub enum Child {
-    /// The run's finalizer and the labels that other runs find it by.
+    /// The run's finalizers and the labels that other runs find it by.
     Mark {
         /// Labels of the TestRun itself.
         labels: BTreeMap<String, String>,
+        /// What keeps the run until it is seen to: the run controller's own, and the mirror's where there is a ledger.
+        finalizers: Vec<&'static str>,
     },
     /// The ConfigMap with the frozen plan. Never changed once it exists.
     FrozenPlan(Box<ConfigMap>),

@@ -57,6 +57,8 @@ pub struct Settings {
     pub check_in_url: String,
     /// The bucket of the results.
     pub bucket: String,
+    /// Whether there is a ledger that runs are mirrored to.
+    pub ledger: bool,
 }
 
 /// A plan with the text of its workload.

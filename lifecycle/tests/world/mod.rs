@@ -142,6 +142,7 @@ impl World {
                 image_pull_policy: "IfNotPresent".to_owned(),
                 check_in_url: "http://operator.crucible.svc:9090".to_owned(),
                 bucket: "results".to_owned(),
+                ledger: false,
             },
             plan,
             frozen: self.frozen.clone(),
@@ -227,9 +228,10 @@ impl World {
 
     fn ensure(&mut self, child: Child) -> Option<String> {
         match child {
-            Child::Mark { labels } => {
+            Child::Mark { labels, finalizers } => {
                 let new = self.run.metadata.labels.is_none();
                 self.run.metadata.labels = Some(labels);
+                assert_eq!(finalizers, ["crucible.dev/run"]);
                 self.run.metadata.finalizers = Some(vec!["crucible.dev/run".to_owned()]);
                 new.then(|| "ensure finalizer and labels".to_owned())
             }

@@ -153,7 +153,7 @@ impl Hand<'_> {
     async fn ensure(&self, child: Child, run: &mut TestRun, confirmed: bool) -> Result<bool, Error> {
         // Marking is made against the version that was read, which confirms it by itself.
         let marked = match &child {
-            Child::Mark { labels } => self.mark(labels, run).await?,
+            Child::Mark { labels, finalizers } => self.mark(labels, finalizers, run).await?,
             Child::FrozenPlan(_) | Child::Token(_) | Child::Lease { .. } | Child::Workers(_) => false,
         };
         if !marked && !confirmed {
@@ -182,19 +182,16 @@ impl Hand<'_> {
         Ok(true)
     }
 
-    /// Puts our labels and our finalizer on the run, where they are missing. A merge patch against the version that was
+    /// Puts our labels and finalizers on the run, where they are missing. A merge patch against the version that was
     /// read: unlike a server-side apply it cannot bring a run into being that was deleted meanwhile. Returns whether
     /// anything was missing.
-    async fn mark(&self, labels: &BTreeMap<String, String>, run: &mut TestRun) -> Result<bool, Error> {
-        let finalized = run.finalizers().iter().any(|one| one == labels::FINALIZER);
+    async fn mark(&self, labels: &BTreeMap<String, String>, ours: &[&str], run: &mut TestRun) -> Result<bool, Error> {
+        let missing: Vec<String> = ours.iter().filter(|one| !run.finalizers().iter().any(|there| there == *one)).map(ToString::to_string).collect();
         let labelled = labels.iter().all(|(name, value)| run.labels().get(name) == Some(value));
-        if finalized && labelled {
+        if missing.is_empty() && labelled {
             return Ok(false);
         }
-        let mut finalizers = run.finalizers().to_vec();
-        if !finalized {
-            finalizers.push(labels::FINALIZER.to_owned());
-        }
+        let finalizers = [run.finalizers(), &missing].concat();
         let patch = json!({"metadata": {"labels": labels, "finalizers": finalizers, "resourceVersion": run.resource_version()}});
         let runs: Api<TestRun> = self.api();
         let object = self.run_name();

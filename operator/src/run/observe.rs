@@ -228,7 +228,7 @@ impl Reader<'_> {
         let Some((namespace, name)) = holder.split_once('/') else { return HolderState::Unknown };
         let runs: Api<TestRun> = Api::namespaced(self.ctx.client.clone(), namespace);
         match runs.get_opt(name).await {
-            Ok(Some(run)) if run.uid().as_deref() == Some(uid) && !long_ended(&run, self.ctx.clock.now()) => HolderState::Live,
+            Ok(Some(run)) if run.uid().as_deref() == Some(uid) && !long_ended(&run, self.ctx.clock.now()) && !has_let_go(&run) => HolderState::Live,
             Ok(_) => HolderState::Gone,
             Err(_) => HolderState::Unknown,
         }
@@ -350,13 +350,18 @@ async fn object_text(ctx: &Context, key: &str) -> Seen<String> {
     }
 }
 
-/// The runs that have not ended, in the order in which they may have their system under test.
+/// The runs that have not ended and are not merely kept for the ledger, in the order in which they may have their system under test.
 fn in_order(mut runs: Vec<TestRun>) -> Vec<Contender> {
-    runs.retain(|run| !has_ended(run));
+    runs.retain(|run| !has_ended(run) && !has_let_go(run));
     runs.sort_by_key(|run| (run.creation_timestamp().map(|created| created.0), run.uid()));
     let contender =
         |run: &TestRun| Contender { uid: run.uid().unwrap_or_default(), name: format!("{}/{}", run.namespace().unwrap_or_default(), run.name_any()) };
     runs.iter().map(contender).collect()
+}
+
+/// Whether a deleted run is only kept until the ledger knows of its end: it has given everything back, and holds nobody up.
+fn has_let_go(run: &TestRun) -> bool {
+    run.metadata.deletion_timestamp.is_some() && !run.finalizers().iter().any(|one| one == labels::FINALIZER)
 }
 
 fn has_ended(run: &TestRun) -> bool {
@@ -437,6 +442,18 @@ mod tests {
         let runs = vec![run("c", 20, Phase::Queued), run("b", 10, Phase::Queued), run("a", 10, Phase::Executing), run("d", 5, Phase::Completed)];
         let names: Vec<String> = in_order(runs).into_iter().map(|contender| contender.name).collect();
         assert_eq!(names, ["shop/run-a", "shop/run-b", "shop/run-c"]);
+    }
+
+    #[test]
+    fn a_deleted_run_that_is_only_kept_for_the_ledger_holds_nobody_up() {
+        let spec = TestRunSpec { plan_ref: PlanRef { name: "checkout".into() }, label: None, stop: false, ttl_after_finished: None };
+        let mut run = TestRun::new("run-a", spec);
+        run.metadata.finalizers = Some(vec!["crucible.dev/run".to_owned(), "crucible.dev/mirror".to_owned()]);
+        assert!(!has_let_go(&run));
+        run.metadata.deletion_timestamp = Some(Time(Timestamp::from_second(5).unwrap()));
+        assert_eq!(in_order(vec![run.clone()]).len(), 1, "its pods may still be ending");
+        run.metadata.finalizers = Some(vec!["crucible.dev/mirror".to_owned()]);
+        assert_eq!(in_order(vec![run]).len(), 0);
     }
 
     #[test]

@@ -138,7 +138,7 @@ impl FakeApi {
 fn patch(store: &mut Store, request: &Request) -> Result<Value, store::Refusal> {
     match (request.content_type.as_str(), request.subresource.as_deref()) {
         ("application/merge-patch+json", None) => store.merge(&request.key(), &request.body),
-        ("application/json-patch+json", None) => store.json_patch(&request.key(), &request.body),
+        ("application/json-patch+json", None | Some("status")) => store.json_patch(&request.key(), &request.body),
         ("application/apply-patch+yaml", Some("status")) => store.apply_status(&request.key(), &request.body),
         other => panic!("the fake API has no patch {other:?}"),
     }

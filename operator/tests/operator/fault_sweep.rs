@@ -118,6 +118,25 @@ fn a_bucket_that_is_away_for_a_while_holds_a_run_up_but_not_back() {
 }
 
 #[test]
+fn a_mirrored_run_is_told_whole_whenever_its_operator_dies() {
+    let scenario = Scenario::mirrored(&[(When::Loading { run: "run-a", seconds: 2.0 }, Act::LedgerWiped)]);
+    let row = "row of run-a: COMPLETED Passed \n  Pending(AsExpected) Queued(PlanFrozen) Loading(SutLeased) WaitingRoom";
+    sweep(&scenario, &["Completed(VerdictPassed)", "ResultsCollected Mirrored Complete", "finalizers crucible.dev/run crucible.dev/mirror", row]);
+}
+
+#[test]
+fn a_mirrored_run_that_is_deleted_is_told_to_its_end_whenever_its_operator_dies() {
+    let scenario = Scenario::mirrored(&[(When::Loading { run: "run-a", seconds: 2.0 }, Act::Delete("run-a"))]);
+    sweep(&scenario, &["left: secrets/shop-login testplans/checkout", "row of run-a: FAILED Aborted", "Stopping(Deleted) Failed(Deleted)"]);
+}
+
+#[test]
+fn a_mirrored_run_that_cannot_be_admitted_is_told_all_the_same() {
+    let objects = vec![("secrets", SECRET), ("testplans", PLAN_WITHOUT_QUERY), ("testruns", RUN_A)];
+    sweep(&Scenario { objects, ..Scenario::mirrored(&[]) }, &["Failed(WorkloadInvalid)", "row of run-a: FAILED Inconclusive TestPlan checkout cannot be run"]);
+}
+
+#[test]
 fn two_operators_at_once_bring_a_run_to_the_same_end() {
     let scenario = Scenario::with(&[(When::At(2.0), Act::Create(RUN_B))]);
     let alone = live(&scenario, None, false);

@@ -13,5 +13,6 @@ mod admin;
 mod election;
 mod fake_api;
 mod fault_sweep;
+mod mirror;
 mod requests;
 mod world;

@@ -7,10 +7,10 @@ use expect_test::expect;
 use crate::world::{World, operate, scenario::Scenario};
 
 /// Everything that one happy run asked, and how many workers it had.
-fn requests() -> Vec<String> {
+fn requests(scenario: &Scenario) -> Vec<String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
-        let world = World::of(&Scenario::happy());
+        let world = World::of(scenario);
         let turning = world.turn();
         operate(&world, &world.line(None, false)).await;
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -61,11 +61,19 @@ fn a_happy_run_asks_for_exactly_this() {
         GET leases/sut-8ba21b27b64d677f
         DELETE leases/sut-8ba21b27b64d677f
         GET leases/sut-8ba21b27b64d677f"#]]
-    .assert_eq(&requests().join("\n"));
+    .assert_eq(&requests(&Scenario::happy()).join("\n"));
 }
 
 #[test]
 fn a_run_asks_little_of_the_api_server() {
-    let asked = requests().iter().filter(|request| !request.starts_with("TELL")).count();
-    assert!(asked <= 40 + 3 * 2, "{asked} requests for 2 workers");
+    for scenario in [Scenario::happy(), Scenario::mirrored(&[])] {
+        let asked = requests(&scenario).iter().filter(|request| !request.starts_with("TELL")).count();
+        assert!(asked <= 40 + 3 * 2, "{asked} requests for 2 workers");
+    }
+}
+
+#[test]
+fn a_ledger_costs_a_run_one_write() {
+    let writes = |scenario: &Scenario| requests(scenario).into_iter().filter(|request| request.starts_with("PATCH")).count();
+    assert_eq!(writes(&Scenario::mirrored(&[])), writes(&Scenario::happy()) + 1);
 }

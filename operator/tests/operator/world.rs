@@ -11,7 +11,7 @@ use std::{
 
 use crucible_crds::{Phase, TestRun};
 use crucible_operator::context::{Clock, Entropy};
-use crucible_store::vault::MemoryVault;
+use crucible_store::{MemoryLedger, vault::MemoryVault};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -20,11 +20,13 @@ use crate::fake_api::{FakeApi, Key, Line, Store, labels};
 
 mod end;
 mod invariants;
+mod mirror;
 mod operator;
 pub mod scenario;
 pub mod worker;
 
 pub use end::describe_end;
+pub use mirror::watch;
 pub use operator::{context, operate, operate_behind};
 use scenario::{Act, Scenario, When};
 use worker::{Habits, SimWorker};
@@ -41,6 +43,7 @@ pub const OWN: &str = "crucible";
 pub struct World {
     pub api: FakeApi,
     pub vault: Arc<MemoryVault>,
+    pub ledger: Option<Arc<MemoryLedger>>,
     pub clock: SimClock,
     pub workers: Arc<Mutex<BTreeMap<String, SimWorker>>>,
     pub effects: Arc<AtomicUsize>,
@@ -86,6 +89,7 @@ impl World {
         let world = Self {
             api: FakeApi::new(store),
             vault: Arc::default(),
+            ledger: scenario.ledger.then(|| Arc::new(MemoryLedger::new(OWN))),
             clock,
             workers: Arc::default(),
             effects: Arc::default(),
@@ -132,7 +136,8 @@ impl World {
     pub fn is_over(&self) -> bool {
         let ended =
             |run: &TestRun| run.status.as_ref().and_then(|status| status.phase).is_some_and(Phase::is_terminal) && run.metadata.deletion_timestamp.is_none();
-        self.script.lock().unwrap().is_empty() && self.runs().iter().all(ended)
+        let mirrored = |run: &TestRun| self.ledger.is_none() || is_mirrored(run);
+        self.script.lock().unwrap().is_empty() && self.runs().iter().all(|run| ended(run) && mirrored(run))
     }
 
     fn tick(&self) {
@@ -177,6 +182,8 @@ impl World {
             }
             Act::VaultDown(down) => self.vault.set_down(*down),
             Act::ApiDown(down) => self.api.down.store(*down, Ordering::SeqCst),
+            Act::LedgerDown(down) => self.ledger.as_ref().unwrap().set_down(*down),
+            Act::LedgerWiped => self.ledger.as_ref().unwrap().wipe(),
         }
     }
 
@@ -228,6 +235,11 @@ impl World {
             }
         }
     }
+}
+
+/// Whether the mirror says that the ledger holds the run's last status.
+pub fn is_mirrored(run: &TestRun) -> bool {
+    run.status.as_ref().is_some_and(|status| status.conditions.iter().any(|condition| condition.type_ == "Mirrored" && condition.status == "True"))
 }
 
 fn pod(name: &str, job: &Value, index: u64, address: &str) -> Value {

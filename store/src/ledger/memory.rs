@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use super::{
     HistoryRow, LONGEST_PAGE, Ledger, LedgerError, ListRuns, Page, RecordOutcome, Recorded, RunRecord, RunRow, StopOutcome, SubmittedRun, TransitionRow,
-    WaitingRoom,
+    Unfinished, WaitingRoom,
 };
 
 /// A ledger that lives as long as the process.
@@ -173,15 +173,32 @@ impl Ledger for MemoryLedger {
     async fn end_vanished(&self, uids: &[String]) -> Result<u64, LedgerError> {
         let mut state = self.reachable()?;
         let vanished = |row: &RunRow| row.uid.as_ref().is_some_and(|uid| uids.contains(uid)) && !is_terminal(&row.status);
+        let State { rows, transitions, .. } = &mut *state;
         let mut ended = 0;
-        for kept in state.rows.values_mut().filter(|kept| vanished(&kept.row)) {
+        for kept in rows.values_mut().filter(|kept| vanished(&kept.row)) {
             "FAILED".clone_into(&mut kept.row.status);
             kept.row.phase = Some("Failed".to_owned());
             kept.row.completed_at.get_or_insert(kept.row.submitted_at);
             kept.row.error_detail.get_or_insert_with(|| "The run was deleted before it had ended".to_owned());
+            let steps = transitions.entry(kept.row.uid.clone().unwrap_or_default()).or_default();
+            let at = steps.last().map_or(kept.row.submitted_at, |last| last.at);
+            steps.push(TransitionRow { phase: "Failed".to_owned(), at, reason: "Deleted".to_owned() });
             ended += 1;
         }
         Ok(ended)
+    }
+
+    async fn unfinished(&self, namespace: Option<&str>) -> Result<Vec<Unfinished>, LedgerError> {
+        let state = self.reachable()?;
+        let rows = state.rows.values().map(|kept| &kept.row).filter(|row| !is_terminal(&row.status));
+        let of_ours = |row: &RunRow| Some(Unfinished { uid: row.uid.clone()?, namespace: row.namespace.clone()?, name: row.name.clone()? });
+        Ok(rows.filter_map(of_ours).filter(|row| namespace.is_none_or(|namespace| row.namespace == namespace)).collect())
+    }
+
+    async fn absent(&self, uids: &[String]) -> Result<Vec<String>, LedgerError> {
+        let state = self.reachable()?;
+        let there = |uid: &String| state.rows.values().any(|kept| kept.row.uid.as_ref() == Some(uid));
+        Ok(uids.iter().filter(|uid| !there(uid)).cloned().collect())
     }
 
     async fn submit(&self, run: &SubmittedRun) -> Result<(), LedgerError> {

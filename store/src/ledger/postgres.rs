@@ -19,12 +19,12 @@ use sqlx::{
 
 use self::{
     error::{classify, classify_migration},
-    read::{ReadHistory, ReadRoom, ReadRun, ReadTransition},
+    read::{ReadHistory, ReadRoom, ReadRun, ReadTransition, ReadUnfinished},
     time::PgTime,
 };
 use super::{
     Cursor, HistoryRow, LONGEST_PAGE, Ledger, LedgerError, ListRuns, Page, RecordOutcome, Recorded, RunRecord, RunRow, StopOutcome, SubmittedRun,
-    TransitionRow, WaitingRoom,
+    TransitionRow, Unfinished, WaitingRoom,
 };
 
 mod error;
@@ -114,6 +114,7 @@ fn migrator() -> Migrator {
         ("tables of the earlier system", include_str!("../../migrations/0001_tables_of_the_earlier_system.sql")),
         ("what is ours", include_str!("../../migrations/0002_what_is_ours.sql")),
         ("runs that are active", include_str!("../../migrations/0003_runs_that_are_active.sql")),
+        ("runs that have not ended", include_str!("../../migrations/0004_runs_that_have_not_ended.sql")),
     ];
     let migrations =
         (1..).zip(migrations).map(|(version, (name, sql))| Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, sql.into_sql_str(), false));
@@ -157,6 +158,15 @@ impl Ledger for PostgresLedger {
     async fn end_vanished(&self, uids: &[String]) -> Result<u64, LedgerError> {
         let done = self.timed(sqlx::query(sql::END_VANISHED).bind(uids).execute(&self.pool)).await?;
         Ok(done.rows_affected())
+    }
+
+    async fn unfinished(&self, namespace: Option<&str>) -> Result<Vec<Unfinished>, LedgerError> {
+        let statement = sqlx::query_as::<_, ReadUnfinished>(sql::UNFINISHED).bind(namespace);
+        Ok(self.timed(statement.fetch_all(&self.pool)).await?.into_iter().map(|ReadUnfinished(row)| row).collect())
+    }
+
+    async fn absent(&self, uids: &[String]) -> Result<Vec<String>, LedgerError> {
+        self.timed(sqlx::query_scalar(sql::ABSENT).bind(uids).fetch_all(&self.pool)).await
     }
 
     async fn submit(&self, run: &SubmittedRun) -> Result<(), LedgerError> {

@@ -88,6 +88,17 @@ pub enum RecordOutcome {
     Taken,
 }
 
+/// A row of ours that has not ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfinished {
+    /// The uid of the TestRun.
+    pub uid: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
 /// A run that was just submitted. Its status is `PENDING`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SubmittedRun {

@@ -100,7 +100,7 @@ fn of_two_that_migrate_at_once_one_waits_for_the_other() {
         let ledgers: Vec<_> = (0..4).map(|_| database.ledger()).collect();
         let done = futures::future::join_all(ledgers.iter().map(Ledger::migrate)).await;
         assert!(done.iter().all(Result::is_ok), "{done:?}");
-        assert_eq!(database.count("select count(*) from crucible_migrations").await, 2);
+        assert_eq!(database.count("select count(*) from crucible_migrations").await, 4);
         assert_eq!(database.count("select count(*) from test_runs").await, 2);
     });
 }

@@ -2,7 +2,7 @@
 
 use crucible_store::{
     Ledger,
-    ledger::{HistoryRow, RecordOutcome, RunRecord, Signal, StopOutcome},
+    ledger::{HistoryRow, RecordOutcome, RunRecord, Signal, StopOutcome, Unfinished},
 };
 use proptest::{
     prelude::{Just, Strategy},
@@ -192,7 +192,27 @@ fn runs_that_are_gone_end_once_and_those_that_had_ended_stay_as_they_are() {
         let row = ledger.find("shop", "run-a").await.unwrap().unwrap();
         assert_eq!((row.status.as_str(), row.error_detail.as_deref()), ("FAILED", Some("The run was deleted before it had ended")));
         assert!(row.completed_at.is_some());
+        let steps: Vec<_> = ledger.transitions("shop", "run-a").await.unwrap().into_iter().map(|step| (step.phase, step.reason)).collect();
+        assert_eq!((steps.len(), steps[5].0.as_str(), steps[5].1.as_str()), (6, "Failed", "Deleted"));
         assert_eq!(ledger.find("shop", "run-b").await.unwrap().unwrap(), record("run-b", 1, 7).row);
+    });
+}
+
+#[test]
+fn rows_that_have_not_ended_are_found_by_namespace_and_so_are_those_that_are_not_there() {
+    with_database(|mut database| async move {
+        let ledger = database.ledger();
+        let uids = ["uid-run-a", "uid-run-c"].map(str::to_owned);
+        assert!(ledger.absent(&uids).await.unwrap_err().is_transient(), "without its tables the ledger is not what it was");
+        ledger.migrate().await.unwrap();
+        ledger.record(&[record("run-a", 1, 5), record("run-b", 1, 7)]).await.unwrap();
+        database.run("insert into test_runs (run_id, status) values ('theirs_1', 'EXECUTING')").await;
+        let of_ours = Unfinished { uid: "uid-run-a".to_owned(), namespace: "shop".to_owned(), name: "run-a".to_owned() };
+        assert_eq!(ledger.unfinished(None).await.unwrap(), [of_ours.clone()]);
+        assert_eq!(ledger.unfinished(Some("shop")).await.unwrap(), [of_ours]);
+        assert_eq!(ledger.unfinished(Some("elsewhere")).await.unwrap(), []);
+        assert_eq!(ledger.absent(&uids).await.unwrap(), ["uid-run-c"]);
+        assert_eq!(ledger.absent(&[]).await.unwrap(), [] as [&str; 0]);
     });
 }
 

@@ -18,7 +18,7 @@ pub fn merge(object: &mut Value, patch: &Value) {
     }
 }
 
-/// Takes the steps of a JSON patch: only `test` and `remove`, which are all that the operator uses.
+/// Takes the steps of a JSON patch: only `test`, `replace` and `remove`, which are all that the operator uses.
 pub fn take_steps(object: &mut Value, steps: &Value) -> Result<(), String> {
     for step in steps.as_array().into_iter().flatten() {
         let path = step["path"].as_str().unwrap_or_default();
@@ -26,6 +26,7 @@ pub fn take_steps(object: &mut Value, steps: &Value) -> Result<(), String> {
             "test" if object.pointer(path) == Some(&step["value"]) => {}
             "test" => return Err(format!("the test of {path} failed")),
             "remove" => remove(object, path)?,
+            "replace" => *object.pointer_mut(path).ok_or_else(|| format!("there is no {path}"))? = step["value"].clone(),
             other => panic!("the fake API has no JSON patch {other}"),
         }
     }

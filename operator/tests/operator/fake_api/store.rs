@@ -169,8 +169,9 @@ impl Store {
 
     /// Removes an object with everything that it owns.
     pub fn remove(&mut self, key: &Key) {
-        let Some(object) = self.objects.remove(key) else { return };
+        let Some(mut object) = self.objects.remove(key) else { return };
         self.version += 1;
+        object["metadata"]["resourceVersion"] = json!(self.version.to_string());
         let uid = object["metadata"]["uid"].clone();
         self.changes.push(Change { key: key.clone(), object, deleted: true });
         let owned = |object: &Value| object["metadata"]["ownerReferences"].as_array().is_some_and(|owners| owners.iter().any(|owner| owner["uid"] == uid));

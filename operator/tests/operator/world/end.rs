@@ -35,6 +35,12 @@ pub fn describe_end(world: &World) -> String {
         writeln!(text, "  holds {}", holding.join(" ")).unwrap();
         writeln!(text, "  finalizers {}", run.metadata.finalizers.unwrap_or_default().join(" ")).unwrap();
     }
+    for row in world.ledger.iter().flat_map(|ledger| ledger.rows()) {
+        let steps: Vec<String> = world.ledger.iter().flat_map(|ledger| ledger.steps(&row)).map(|step| format!("{}({})", step.phase, step.reason)).collect();
+        let error = row.error_detail.clone().unwrap_or_default();
+        writeln!(text, "row of {}: {} {} {error}", row.name.clone().unwrap_or_default(), row.status, row.verdict.clone().unwrap_or_default()).unwrap();
+        writeln!(text, "  {}", steps.join(" ")).unwrap();
+    }
     let store = world.api.store.lock().unwrap();
     let left: Vec<String> = store.keys().filter(|key| key.resource != "events").map(|key| format!("{}/{}", key.resource, key.name)).collect();
     writeln!(text, "left: {}", left.join(" ")).unwrap();

@@ -11,13 +11,15 @@ use crucible_lifecycle::{run::observed::Settings, wake::Wake};
 use crucible_operator::{
     Context,
     context::{Abilities, RunKey},
+    mirror,
     run::{self, pods},
     telemetry::Metrics,
 };
 use k8s_openapi::api::core::v1::Pod;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
-use super::{OWN, SHOP, SimEntropy, World, worker::SimWorkers};
+use super::{OWN, SHOP, SimEntropy, World, watch, worker::SimWorkers};
 use crate::fake_api::{Line, labels, store::Change};
 
 /// How long nothing may happen for the world to count as settled.
@@ -33,6 +35,7 @@ pub fn context(world: &World, line: &Arc<Line>) -> (Context, tokio::sync::mpsc::
         entropy: Arc::new(SimEntropy),
         vault: Arc::clone(&world.vault) as Arc<_>,
         workers: Arc::new(SimWorkers { world: world.clone(), line: Arc::clone(line) }),
+        ledger: world.ledger.clone().map(|ledger| ledger as Arc<_>),
     };
     let settings = Settings {
         namespace: OWN.to_owned(),
@@ -40,6 +43,7 @@ pub fn context(world: &World, line: &Arc<Line>) -> (Context, tokio::sync::mpsc::
         image_pull_policy: "IfNotPresent".to_owned(),
         check_in_url: "http://operator:9090".to_owned(),
         bucket: "memory".to_owned(),
+        ledger: world.ledger.is_some(),
     };
     Context::new(abilities, settings, None, Arc::new(Metrics::default()))
 }
@@ -51,8 +55,18 @@ pub async fn operate(world: &World, line: &Arc<Line>) {
 
 /// The same, with a watch that lags behind: every run is seen as it was some time ago.
 pub async fn operate_behind(world: &World, line: &Arc<Line>, lag: Duration) {
+    let (ctx, woken) = context(world, line);
+    let ctx = Arc::new(ctx);
+    let mirror = mirror::follow(Arc::clone(&ctx), || watch(world.clone(), lag), CancellationToken::new());
+    tokio::select! {
+        () = control(world, &ctx, woken, lag) => {}
+        () = mirror, if world.ledger.is_some() => unreachable!("a watch has no end"),
+    }
+}
+
+/// The controller of runs.
+async fn control(world: &World, ctx: &Context, mut woken: tokio::sync::mpsc::UnboundedReceiver<RunKey>, lag: Duration) {
     let mut past = VecDeque::new();
-    let (ctx, mut woken) = context(world, line);
     let mut due: BTreeMap<String, Instant> = world.runs().iter().map(|run| (uid_of(run), Instant::now())).collect();
     world.api.store.lock().unwrap().take_changes();
     let mut quiet_since = Instant::now();
@@ -63,13 +77,13 @@ pub async fn operate_behind(world: &World, line: &Arc<Line>, lag: Duration) {
         if !changes.is_empty() {
             quiet_since = Instant::now();
         }
-        for uid in changes.iter().flat_map(|change| concerned(world, &ctx, change)) {
+        for uid in changes.iter().flat_map(|change| concerned(world, ctx, change)) {
             due.insert(uid, Instant::now());
         }
         while let Ok(key) = woken.try_recv() {
             due.insert(key.uid, Instant::now());
         }
-        check_in(world, &ctx, &mut checked_in);
+        check_in(world, ctx, &mut checked_in);
         past.push_back((Instant::now(), world.runs()));
         while past.get(1).is_some_and(|(at, _): &(Instant, Vec<TestRun>)| at.elapsed() >= lag) {
             past.pop_front();
@@ -78,7 +92,7 @@ pub async fn operate_behind(world: &World, line: &Arc<Line>, lag: Duration) {
             let uid = uid_of(&run);
             if due.get(&uid).is_some_and(|at| *at <= Instant::now()) {
                 due.remove(&uid);
-                if let Some(again) = pass(&ctx, run).await {
+                if let Some(again) = pass(ctx, run).await {
                     due.insert(uid, Instant::now() + again);
                 }
             }

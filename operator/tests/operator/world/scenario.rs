@@ -30,6 +30,10 @@ pub enum Act {
     VaultDown(bool),
     /// The API server goes away, or comes back.
     ApiDown(bool),
+    /// The ledger goes away, or comes back.
+    LedgerDown(bool),
+    /// The ledger loses every row without a word.
+    LedgerWiped,
 }
 
 /// One story.
@@ -38,6 +42,8 @@ pub struct Scenario {
     pub objects: Vec<(&'static str, &'static str)>,
     pub habits: Habits,
     pub script: Vec<(When, Act)>,
+    /// Whether there is a ledger.
+    pub ledger: bool,
 }
 
 pub const SECRET: &str = "
@@ -96,7 +102,12 @@ spec: {planRef: {name: checkout}, stop: false}
 impl Scenario {
     /// One run of a good plan, with nothing else happening.
     pub fn happy() -> Self {
-        Self { objects: vec![("secrets", SECRET), ("testplans", PLAN), ("testruns", RUN_A)], habits: Habits::default(), script: Vec::new() }
+        Self { objects: vec![("secrets", SECRET), ("testplans", PLAN), ("testruns", RUN_A)], habits: Habits::default(), script: Vec::new(), ledger: false }
+    }
+
+    /// One run of a good plan beside a ledger, with something happening.
+    pub fn mirrored(script: &[(When, Act)]) -> Self {
+        Self { ledger: true, ..Self::with(script) }
     }
 
     /// The same with something happening.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use sqlx::{FromRow, Row, postgres::PgRow};
 
 use super::time::PgTime;
-use crate::ledger::{HistoryRow, RunRow, Signal, TransitionRow, WaitingRoom};
+use crate::ledger::{HistoryRow, RunRow, Signal, TransitionRow, Unfinished, WaitingRoom};
 
 /// A run.
 pub struct ReadRun(pub RunRow);
@@ -59,6 +59,15 @@ pub struct ReadTransition(pub TransitionRow);
 impl FromRow<'_, PgRow> for ReadTransition {
     fn from_row(row: &PgRow) -> sqlx::Result<Self> {
         Ok(Self(TransitionRow { phase: row.try_get("phase")?, at: time(row, "at")?, reason: row.try_get("reason")? }))
+    }
+}
+
+/// A row that has not ended.
+pub struct ReadUnfinished(pub Unfinished);
+
+impl FromRow<'_, PgRow> for ReadUnfinished {
+    fn from_row(row: &PgRow) -> sqlx::Result<Self> {
+        Ok(Self(Unfinished { uid: row.try_get("uid")?, namespace: row.try_get("namespace")?, name: row.try_get("name")? }))
     }
 }
 

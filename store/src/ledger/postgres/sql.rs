@@ -84,10 +84,27 @@ pub const STOP: &str = "
 
 /// Runs that are known to be gone from the cluster, whatever their rows still say.
 pub const END_VANISHED: &str = "
-    update test_runs
-    set status = 'FAILED', phase = 'Failed', completed_at = coalesce(completed_at, now()),
-        error_detail = coalesce(error_detail, 'The run was deleted before it had ended')
-    where uid = any($1) and status not in ('COMPLETED', 'FAILED')";
+    with ended as (
+        update test_runs
+        set status = 'FAILED', phase = 'Failed', completed_at = coalesce(completed_at, now()),
+            error_detail = coalesce(error_detail, 'The run was deleted before it had ended')
+        where uid = any($1) and status not in ('COMPLETED', 'FAILED')
+        returning uid
+    )
+    insert into test_run_transitions (uid, position, phase, at, reason)
+    select ended.uid, coalesce(max(move.position) + 1, 0), 'Failed', now(), 'Deleted'
+    from ended left join test_run_transitions as move on move.uid = ended.uid
+    group by ended.uid
+    on conflict (uid, position) do nothing";
+
+pub const UNFINISHED: &str = "
+    select uid, namespace, name from test_runs
+    where uid is not null and status not in ('COMPLETED', 'FAILED') and namespace is not null and name is not null
+      and ($1::text is null or namespace = $1)";
+
+pub const ABSENT: &str = "
+    select asked.uid from unnest($1::text[]) as asked (uid)
+    where not exists (select from test_runs where test_runs.uid = asked.uid)";
 
 #[cfg(test)]
 mod tests {
