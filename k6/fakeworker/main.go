@@ -26,9 +26,9 @@ import (
 )
 
 type options struct {
-	k6, script, engine, address, csv string
-	paused, lines                    bool
-	stopAfter, startIn               time.Duration
+	k6, script, engine, address, csv, remoteWrite string
+	paused, lines                                 bool
+	stopAfter, startIn                            time.Duration
 }
 
 func main() {
@@ -38,6 +38,7 @@ func main() {
 	flag.StringVar(&o.engine, "engine", "engine.json", "engine file; its socket is replaced")
 	flag.StringVar(&o.address, "address", "127.0.0.1:6565", "k6's REST address with -paused")
 	flag.StringVar(&o.csv, "csv", "", "k6's CSV output")
+	flag.StringVar(&o.remoteWrite, "remote-write", "", "where k6 sends Prometheus remote write")
 	flag.BoolVar(&o.paused, "paused", false, "start k6 paused and resume it with the start order")
 	flag.BoolVar(&o.lines, "lines", false, "print every line without its histograms")
 	flag.DurationVar(&o.stopAfter, "stop", 0, "give the stop order this long after the start instant")
@@ -137,8 +138,13 @@ func (o options) command(engineFile string) *exec.Cmd {
 	if o.csv != "" {
 		args = append(args, "--out", "csv="+o.csv)
 	}
+	environment := append(os.Environ(), "CRUCIBLE_ENGINE="+engineFile, "K6_AUTO_EXTENSION_RESOLUTION=false")
+	if o.remoteWrite != "" {
+		args = append(args, "--out", "experimental-prometheus-rw")
+		environment = append(environment, "K6_PROMETHEUS_RW_SERVER_URL="+o.remoteWrite, "K6_PROMETHEUS_RW_TREND_STATS=count,min,max,avg,med,p(90),p(95),p(99)")
+	}
 	command := exec.Command(o.k6, append(args, o.script)...)
-	command.Env = append(os.Environ(), "CRUCIBLE_ENGINE="+engineFile, "K6_AUTO_EXTENSION_RESOLUTION=false")
+	command.Env = environment
 	command.Stdout, command.Stderr = os.Stderr, os.Stderr
 	return command
 }
