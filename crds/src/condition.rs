@@ -84,6 +84,10 @@ words! {
         PlanInvalid,
         /// Surfaces when the run names a plan that does not exist and the wait for it is over.
         PlanNotFound,
+        /// Surfaces when what the run says of its system under test does not match its plan.
+        ClusterSpecMismatch,
+        /// Surfaces when the run cannot have the id that it asks for; the message says why.
+        RunIdRefused,
         /// Surfaces when the resolved plan was written down for this run and can no longer change.
         PlanFrozen,
         /// Surfaces when the run was created against a changed or unreadable frozen plan.

@@ -7,11 +7,13 @@
 #![allow(clippy::duplicated_attributes, reason = "print columns repeat their type; the lint reads each list of them as one attribute")]
 
 pub mod chaos;
+pub mod cluster_spec;
 pub mod condition;
 pub mod duration;
 pub mod fault;
 pub mod fixture;
 pub mod name;
+pub mod observe;
 pub mod phase;
 pub mod test_plan;
 pub mod test_run;

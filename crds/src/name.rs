@@ -139,3 +139,15 @@ checked_text!(
     /// The method of an HTTP request.
     HttpMethod, r"^[A-Z]+$", 10
 );
+checked_text!(
+    /// One line of text without control characters.
+    OneLine, r"^[^\x00-\x1f\x7f]+$", 128
+);
+checked_text!(
+    /// An `http` or `https` address without user, password and fragment.
+    HttpUrl, r"^https?://([A-Za-z0-9]([-A-Za-z0-9._]*[A-Za-z0-9])?|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?([/?][!-\x22$-~]*)?$", 1024
+);
+checked_text!(
+    /// The name of a run for results and for clients outside Kubernetes: `{plan}_{YYYYMMDD-HHmm}_{8 hex digits}`.
+    RunId, r"^[A-Za-z0-9_.-]+_[0-9]{8}-[0-9]{4}_[0-9a-f]{8}$", 300
+);

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     duration::Duration,
     fault::Fault,
-    name::{DatabaseName, Endpoint, Label, ObjectKey, ObjectName, ParameterName, QueryName},
+    name::{DatabaseName, Endpoint, HttpUrl, Label, ObjectKey, ObjectName, ParameterName, QueryName},
+    observe::Observe,
 };
 
 /// A load test as intent: the system under test, the workload, the load and the limits that the results are judged by.
@@ -73,6 +74,9 @@ pub struct TestPlanSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub faults: Vec<Fault>,
+    /// What is read about the system under test besides.
+    #[serde(default, skip_serializing_if = "Observe::is_empty")]
+    pub observe: Observe,
     /// What is kept of a run.
     #[serde(default)]
     pub results: ResultsSpec,
@@ -200,11 +204,12 @@ pub struct Invariant {
     pub expect: String,
 }
 
-/// Where the workload's text is. Exactly one of the three.
+/// Where the workload's text is. Exactly one of the four.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[x_kube(
     crates(kube_core = "::kube_core"),
-    validation = Rule::new("[has(self.inline), has(self.configMap), has(self.object)].filter(x, x).size() == 1").message("exactly one of inline, configMap and object must be set")
+    validation = Rule::new("[has(self.inline), has(self.configMap), has(self.object), has(self.objects)].filter(x, x).size() == 1").message("exactly one of inline, configMap, object and objects must be set"),
+    validation = Rule::new("!has(self.objects) || self.objects.all(o, self.objects.filter(p, p.key == o.key).size() == 1)").message("keys of objects must be unique")
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct WorkloadSource {
@@ -218,6 +223,10 @@ pub struct WorkloadSource {
     /// An object in the bucket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<ObjectRef>,
+    /// Several objects in the bucket. The queries of all of them run; no two may have a query of the same name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub objects: Option<Vec<ObjectRef>>,
 }
 
 /// A key of a ConfigMap.
@@ -512,9 +521,28 @@ pub enum AbortMetric {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ResultsSpec {
-    /// Whether each worker also writes every sample as k6's CSV. One k6 iteration then runs one query, which costs throughput.
+    /// Whether each worker also writes every sample as k6's own CSV, `k6_raw_{segment}_{instance}.csv`. One k6 iteration then runs one query, which costs throughput. A worker has 8 GiB of scratch space and hands in at most 5 GiB.
     #[serde(default)]
     pub raw_samples: bool,
+    /// Where k6 also sends its metrics while the load is on. One k6 iteration then runs one query, which costs throughput.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote_write: Option<RemoteWrite>,
+}
+
+impl ResultsSpec {
+    /// Whether k6's own metrics are wanted, for which one k6 iteration has to run one query.
+    #[must_use]
+    pub const fn wants_k6_metrics(&self) -> bool {
+        self.raw_samples || self.remote_write.is_some()
+    }
+}
+
+/// A receiver of Prometheus remote write. Every series has the labels `run_id`, `plan` and `segment`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RemoteWrite {
+    /// Its address as worker pods reach it, for example `http://prometheus.monitoring.svc:9090/api/v1/write`. No user, no password.
+    pub url: HttpUrl,
 }
 
 /// How long each phase of a run may take before the run fails with a reason.

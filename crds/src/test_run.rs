@@ -5,7 +5,14 @@ use kube_derive::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{duration::Duration, fault::FaultStatus, name::ObjectName, phase::Phase, verdict::Verdict};
+use crate::{
+    cluster_spec::ClusterSpec,
+    duration::Duration,
+    fault::FaultStatus,
+    name::{ObjectName, RunId},
+    phase::Phase,
+    verdict::Verdict,
+};
 
 /// One execution of a TestPlan. Create it to start a load test; read its status for progress and verdict.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -43,7 +50,7 @@ use crate::{duration::Duration, fault::FaultStatus, name::ObjectName, phase::Pha
 )]
 #[x_kube(
     crates(kube_core = "::kube_core"),
-    validation = Rule::new("self.planRef == oldSelf.planRef && has(self.label) == has(oldSelf.label) && (!has(self.label) || self.label == oldSelf.label) && has(self.ttlAfterFinished) == has(oldSelf.ttlAfterFinished) && (!has(self.ttlAfterFinished) || self.ttlAfterFinished == oldSelf.ttlAfterFinished)")
+    validation = Rule::new("self.planRef == oldSelf.planRef && has(self.label) == has(oldSelf.label) && (!has(self.label) || self.label == oldSelf.label) && has(self.ttlAfterFinished) == has(oldSelf.ttlAfterFinished) && (!has(self.ttlAfterFinished) || self.ttlAfterFinished == oldSelf.ttlAfterFinished) && has(self.runId) == has(oldSelf.runId) && (!has(self.runId) || self.runId == oldSelf.runId) && has(self.clusterSpec) == has(oldSelf.clusterSpec) && (!has(self.clusterSpec) || self.clusterSpec == oldSelf.clusterSpec) && has(self.clusterSettings) == has(oldSelf.clusterSettings) && (!has(self.clusterSettings) || self.clusterSettings == oldSelf.clusterSettings)")
         .message("the spec of a TestRun cannot be changed, except that stop may be set to true"),
     validation = Rule::new("!(has(oldSelf.stop) && oldSelf.stop) || (has(self.stop) && self.stop)").message("stop cannot be taken back")
 )]
@@ -55,6 +62,16 @@ pub struct TestRunSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256), regex(pattern = r"^[^\x00-\x1f\x7f]+$"))]
     pub label: Option<String>,
+    /// The run's name for results and for clients outside Kubernetes, where a client has to know it before it creates the run: `{plan}_{YYYYMMDD-HHmm}_{8 hex digits}`, with the minute of creation in UTC. No other run may have it. Made up by the operator when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<RunId>,
+    /// The system under test in the client's own words. The run fails where its `type` is not the engine of the plan; the rest is kept as it is, at most 16 KiB of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster_spec: Option<ClusterSpec>,
+    /// How the system under test was set up, in the client's own words. Kept as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 65_536), regex(pattern = r"^[^\x00]*$"))]
+    pub cluster_settings: Option<String>,
     /// Set to true to end the load early. What was measured until then is kept. It cannot be taken back.
     #[serde(default)]
     pub stop: bool,

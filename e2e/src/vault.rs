@@ -1,8 +1,9 @@
 //! The bucket as the tests see it: through the local port that `xtask` opened.
 
-use std::env;
+use std::{collections::BTreeMap, env};
 
 use anyhow::{Context, Result};
+use bytes::Bytes;
 use crucible_store::vault::{S3Settings, S3Vault, Vault};
 use tokio::io::AsyncReadExt;
 
@@ -25,6 +26,12 @@ impl Bucket {
         let mut object = Vec::new();
         reader.read_to_end(&mut object).await.with_context(|| format!("failed to read object {key}"))?;
         Ok(object)
+    }
+
+    /// Stores an object, as another program would.
+    pub async fn put(&self, key: &str, text: &'static str) -> Result<()> {
+        let stored = self.0.put(key, Bytes::from_static(text.as_bytes()), "text/plain; charset=utf-8", &BTreeMap::new()).await;
+        stored.with_context(|| format!("failed to store object {key}"))
     }
 
     /// The keys below a prefix.

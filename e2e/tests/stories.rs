@@ -11,6 +11,8 @@ mod bad_input;
 mod chart;
 #[path = "stories/early_end.rs"]
 mod early_end;
+#[path = "stories/existing_clients.rs"]
+mod existing_clients;
 #[path = "stories/happy_path.rs"]
 mod happy_path;
 #[path = "stories/ledger.rs"]

@@ -6,7 +6,7 @@ mod identity;
 mod limits;
 
 pub use endpoint::{EndpointError, HostPort, sut_identity};
-pub use identity::{digest, run_id, sha256_hex};
+pub use identity::{digest, is_of_its_time, run_id, sha256_hex};
 
 use crucible_crds::TestPlanSpec;
 
@@ -22,30 +22,42 @@ pub struct Resolved {
     pub digest: String,
 }
 
-/// Resolves a plan with the text of its workload.
+/// Resolves a plan with the texts of its workload, one for each of its [`workload::places`].
 ///
 /// # Errors
 /// Everything that is wrong, at most [`crate::problem::MOST_PROBLEMS`], with the path of each field.
-pub fn resolve(spec: &TestPlanSpec, workload_text: &str) -> Result<Resolved, Vec<Problem>> {
+pub fn resolve<T: AsRef<str>>(spec: &TestPlanSpec, texts: &[T]) -> Result<Resolved, Vec<Problem>> {
     let mut problems = Problems::default();
     limits::check(spec, &mut problems);
-    let queries = queries(spec, workload_text).unwrap_or_else(|found| {
+    let queries = queries(spec, texts).unwrap_or_else(|found| {
         problems.extend(found);
         Vec::new()
     });
     if !queries.is_empty() {
         limits::check_names(spec, &queries, &mut problems);
+        limits::check_size(spec, &queries, &mut problems);
     }
     let digest = digest(spec, &queries);
     problems.none_or(Resolved { queries, digest })
 }
 
-fn queries(spec: &TestPlanSpec, workload_text: &str) -> Result<Vec<Query>, Vec<Problem>> {
-    let engine = spec.target.engine;
-    let workload = workload::parse(workload_text, Some(engine)).map_err(|errors| {
-        errors.into_iter().map(|error| Problem { path: format!("spec.workload.source line {}", error.line), message: error.message }).collect::<Vec<_>>()
-    })?;
-    workload::compile(&workload, &spec.workload, engine)
+fn queries<T: AsRef<str>>(spec: &TestPlanSpec, texts: &[T]) -> Result<Vec<Query>, Vec<Problem>> {
+    let (engine, source) = (spec.target.engine, &spec.workload.source);
+    let mut problems = Problems::default();
+    let mut files = Vec::with_capacity(texts.len());
+    for (index, text) in texts.iter().enumerate() {
+        let path = workload::path(source, index);
+        match workload::parse(text.as_ref(), Some(engine)) {
+            Ok(workload) => files.push(workload::Placed { path, workload }),
+            Err(errors) => {
+                problems.extend(errors.into_iter().map(|error| Problem { path: format!("{path} line {}", error.line), message: error.message }).collect());
+            }
+        }
+    }
+    if texts.is_empty() {
+        problems.add("spec.workload.source", "exactly one of inline, configMap, object and objects must be set");
+    }
+    problems.none_or(files).and_then(|files| workload::compile(&files, &spec.workload, engine))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 mod json;
 mod markdown;
 mod merge;
+pub mod observability;
 #[cfg(test)]
 pub(crate) mod sample;
 mod samples;
@@ -21,6 +22,7 @@ use crucible_crds::{
 use jiff::Timestamp;
 
 use crate::{class::Class, contract::FrozenPlan, histogram::Histogram};
+use observability::SourceReading;
 
 /// Everything that was measured, merged over all workers.
 #[derive(Clone, Debug, PartialEq)]
@@ -211,6 +213,8 @@ pub struct Facts {
     pub worker_cpu_share: Option<f64>,
     /// Why the load ended before its time, where it did.
     pub ended_early: Option<EndedEarly>,
+    /// Workers that handed in results without the raw samples that the plan asks for.
+    pub without_raw_samples: Vec<u32>,
 }
 
 /// Everything that the files of a run are written from.
@@ -226,6 +230,8 @@ pub struct Report<'a> {
     pub facts: &'a Facts,
     /// What errors looked like.
     pub samples: &'a [SampleGroup],
+    /// What Prometheus servers said, one for each source of the plan.
+    pub sources: &'a [SourceReading],
     /// When the results were put together.
     pub collected_at: Timestamp,
 }

@@ -6,7 +6,7 @@ use crucible_crds::{ConditionType, Reason, TestPlanStatus, condition};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-use crate::{plan, run::observed::PlanView, seen::Seen, wake::Wake};
+use crate::{plan, run::observed::PlanView, seen::Seen, wake::Wake, workload};
 
 /// How soon a plan is looked at again whose workload is not there or cannot be read: it is not ours to watch.
 const AGAIN: Duration = Duration::from_secs(30);
@@ -41,12 +41,17 @@ enum Judgement {
 }
 
 fn judge(view: &PlanView) -> Judgement {
-    let text = match &view.workload {
-        Seen::Found(text) => text,
-        Seen::Absent => return Judgement::Unclear(Reason::WorkloadNotFound, "spec.workload.source: the workload does not exist".to_owned()),
-        Seen::Unreadable(why) => return Judgement::Unclear(Reason::WorkloadNotFound, format!("spec.workload.source: the workload cannot be read: {why}")),
-    };
-    match plan::resolve(&view.plan.spec, text) {
+    let places = workload::places(&view.plan.spec.workload.source);
+    let mut texts = Vec::with_capacity(places.len());
+    for (place, seen) in places.iter().zip(&view.workload) {
+        let path = "spec.workload.source";
+        match seen {
+            Seen::Found(text) => texts.push(text),
+            Seen::Absent => return Judgement::Unclear(Reason::WorkloadNotFound, format!("{path}: the workload does not exist: {place}")),
+            Seen::Unreadable(why) => return Judgement::Unclear(Reason::WorkloadNotFound, format!("{path}: the workload cannot be read from {place}: {why}")),
+        }
+    }
+    match plan::resolve(&view.plan.spec, &texts) {
         Ok(resolved) => Judgement::Good { queries: u32::try_from(resolved.queries.len()).unwrap_or(u32::MAX), digest: resolved.digest },
         Err(problems) => {
             let listed: Vec<String> = problems.iter().map(ToString::to_string).collect();
@@ -99,7 +104,7 @@ spec:
 ";
 
     fn view(workload: Seen<String>) -> PlanView {
-        PlanView { plan: serde_saphyr::from_str(PLAN).unwrap(), workload }
+        PlanView { plan: serde_saphyr::from_str(PLAN).unwrap(), workload: vec![workload] }
     }
 
     fn accepted(review: &Review) -> (&str, &str, &str) {

@@ -10,9 +10,12 @@ mod compile;
 mod destructive;
 mod lexer;
 mod parse;
+mod place;
 
-pub use compile::compile;
+pub use compile::{Placed, compile};
 pub use parse::parse;
+pub(crate) use place::path;
+pub use place::{Place, places};
 
 use crucible_crds::{
     name::{ParameterName, QueryName},
@@ -25,6 +28,8 @@ use crate::contract::RowBounds;
 pub const MOST_BYTES: usize = 1 << 20;
 /// The most queries that a workload file may have.
 pub const MOST_QUERIES: usize = 256;
+/// The most queries that the files of one plan may have together: as many as the load generator keeps histograms for.
+pub const MOST_QUERIES_TOGETHER: usize = 1024;
 /// The most characters that the name of a query or of a parameter may have.
 pub const LONGEST_NAME: usize = 64;
 

@@ -70,6 +70,13 @@ scenarios! {
     secret_missing
     secret_without_password
     workload_unreadable
+    workload_in_two_objects
+    query_in_two_objects
+    cluster_of_the_same_kind
+    cluster_of_another_kind
+    run_id_asked_for
+    run_id_taken
+    run_id_of_another_time
     sut_unreachable
     password_refused
     query_refused

@@ -3,7 +3,7 @@
 use std::{convert::Infallible, fmt, net::SocketAddr, str::FromStr, time::Duration};
 
 use clap::{Parser, ValueEnum};
-use crucible_lifecycle::run::observed::Settings;
+use crucible_lifecycle::{results::observability::Server, run::observed::Settings};
 use crucible_store::vault::S3Settings;
 
 /// Runs load tests declared as TestPlan and TestRun objects.
@@ -61,6 +61,10 @@ pub struct Args {
     /// How long a deleted run is held while the ledger cannot be told of its end.
     #[arg(long, env = "CRUCIBLE_MIRROR_ESCAPE", default_value = "1h")]
     pub mirror_escape: crucible_crds::Duration,
+    /// The Prometheus servers that plans may have read, as JSON: `[{"name": "cluster", "url": "http://prometheus.monitoring.svc:9090"}]`.
+    /// Nothing else is ever asked. None when absent.
+    #[arg(long, env = "CRUCIBLE_PROMETHEUS_SOURCES", default_value = "")]
+    pub prometheus_sources: PrometheusSources,
 
     /// Where /healthz, /readyz and /metrics answer.
     #[arg(long, env = "CRUCIBLE_ADMIN_ADDRESS", default_value = "0.0.0.0:8080")]
@@ -101,6 +105,34 @@ impl fmt::Debug for LedgerUrl {
     }
 }
 
+/// A list of Prometheus servers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PrometheusSources(pub Vec<Server>);
+
+impl FromStr for PrometheusSources {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Ok(Self::default());
+        }
+        let servers: Vec<Server> = serde_json::from_str(text).map_err(|error| format!("this is no list of names and addresses: {error}"))?;
+        for (index, Server { name, url }) in servers.iter().enumerate() {
+            if name.is_empty() || servers.iter().take(index).any(|other| other.name == *name) {
+                return Err(format!("the name {name:?} is empty or stands twice"));
+            }
+            let parsed = url.parse::<http::Uri>().ok();
+            let usable =
+                |uri: http::Uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.authority().is_some_and(|host| !host.as_str().contains('@'));
+            if !parsed.is_some_and(usable) {
+                // The address may hold a password.
+                return Err(format!("the address of {name:?} is not http(s)://host[:port][/path] without user and password"));
+            }
+        }
+        Ok(Self(servers))
+    }
+}
+
 /// When an image is pulled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "verbatim")]
@@ -120,6 +152,8 @@ pub struct Config {
     pub settings: Settings,
     /// Where the bucket is.
     pub s3: S3Settings,
+    /// The Prometheus servers that may be asked.
+    pub prometheus: Vec<Server>,
     /// What the leader's lease is held by.
     pub pod_name: String,
     /// The one namespace that is looked at, where it is one.
@@ -153,6 +187,7 @@ impl Args {
             s3_region,
             ledger_url,
             mirror_escape,
+            prometheus_sources,
             admin_address,
             check_in_address,
             log,
@@ -167,6 +202,7 @@ impl Args {
         Config {
             settings: Settings { namespace, worker_image, image_pull_policy: image_pull_policy.to_owned(), check_in_url, bucket: bucket.clone(), ledger },
             s3: S3Settings { bucket, endpoint: filled(s3_endpoint), worker_endpoint: filled(s3_worker_endpoint), region: s3_region },
+            prometheus: prometheus_sources.0,
             pod_name,
             watch_namespace: filled(watch_namespace),
             ledger_url,
@@ -233,5 +269,29 @@ mod tests {
     fn a_pull_policy_is_spelt_as_kubernetes_spells_it() {
         assert_eq!(parse(&["--worker-image-pull-policy", "Never"]).unwrap().into_config().settings.image_pull_policy, "Never");
         assert!(parse(&["--worker-image-pull-policy", "never"]).is_err());
+    }
+
+    #[test]
+    fn prometheus_servers_are_a_list_of_names_and_addresses() {
+        let listed = |text: &str| text.parse::<PrometheusSources>().map(|listed| listed.0.into_iter().map(|server| server.name).collect::<Vec<_>>());
+        assert_eq!(listed(""), Ok(vec![]));
+        assert_eq!(
+            listed(r#"[{"name":"a","url":"http://prometheus:9090"},{"name":"b","url":"https://m.example/p"}]"#),
+            Ok(vec!["a".to_owned(), "b".to_owned()])
+        );
+        for wrong in [
+            "prometheus",
+            r#"[{"name":"a"}]"#,
+            r#"[{"name":"","url":"http://prometheus:9090"}]"#,
+            r#"[{"name":"a","url":"http://prometheus:9090"},{"name":"a","url":"http://other:9090"}]"#,
+            r#"[{"name":"a","url":"prometheus:9090"}]"#,
+            r#"[{"name":"a","url":"/metrics"}]"#,
+            r#"[{"name":"a","url":"ftp://prometheus"}]"#,
+            r#"[{"name":"a","url":"http://prometheus:9090","token":"x"}]"#,
+        ] {
+            assert!(listed(wrong).is_err(), "{wrong}");
+        }
+        let refused = listed(r#"[{"name":"a","url":"http://user:secret@prometheus:9090"}]"#).unwrap_err();
+        assert!(!refused.contains("secret"), "{refused}");
     }
 }

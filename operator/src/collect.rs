@@ -12,7 +12,7 @@ use bytes::Bytes;
 use crucible_crds::Reason;
 use crucible_lifecycle::{
     contract::ResultFile,
-    results::{Headline, MergeError, Merger, Report, group_samples},
+    results::{Headline, MergeError, Merger, Report, group_samples, observability::SourceReading},
     run::{
         CollectRequest,
         observed::{Collected, Collection},
@@ -24,6 +24,7 @@ use tokio::{sync::mpsc::UnboundedSender, task::JoinSet, time::sleep};
 
 use crate::{
     context::{Clock, RunKey},
+    prometheus::Observatory,
     retry,
 };
 
@@ -37,6 +38,7 @@ const LINES_PER_TURN: u32 = 256;
 /// The merging of every run's results.
 pub struct Collections {
     vault: Arc<dyn Vault>,
+    observatory: Observatory,
     clock: Arc<dyn Clock>,
     wake: UnboundedSender<RunKey>,
     runs: Mutex<HashMap<String, Entry>>,
@@ -100,16 +102,22 @@ impl Error {
 impl Collections {
     /// No runs yet.
     #[must_use]
-    pub fn new(vault: Arc<dyn Vault>, clock: Arc<dyn Clock>, wake: UnboundedSender<RunKey>) -> Self {
-        Self { vault, clock, wake, runs: Mutex::default() }
+    pub fn new(vault: Arc<dyn Vault>, observatory: Observatory, clock: Arc<dyn Clock>, wake: UnboundedSender<RunKey>) -> Self {
+        Self { vault, observatory, clock, wake, runs: Mutex::default() }
     }
 
     /// Begins to collect a run's results, unless that has begun.
     pub fn start(&self, run: &RunKey, request: CollectRequest) {
         self.runs().entry(run.uid.clone()).or_insert_with(|| {
             let state = Arc::new(Mutex::new(Collection::Running));
-            let work =
-                Work { vault: Arc::clone(&self.vault), clock: Arc::clone(&self.clock), wake: self.wake.clone(), run: run.clone(), state: Arc::clone(&state) };
+            let work = Work {
+                vault: Arc::clone(&self.vault),
+                observatory: self.observatory.clone(),
+                clock: Arc::clone(&self.clock),
+                wake: self.wake.clone(),
+                run: run.clone(),
+                state: Arc::clone(&state),
+            };
             let mut task = JoinSet::new();
             task.spawn(work.carry_on(request));
             Entry { state, _task: task }
@@ -133,6 +141,7 @@ impl Collections {
 
 struct Work {
     vault: Arc<dyn Vault>,
+    observatory: Observatory,
     clock: Arc<dyn Clock>,
     wake: UnboundedSender<RunKey>,
     run: RunKey,
@@ -143,8 +152,10 @@ impl Work {
     /// Tries until it is done or cannot be. How long that may take is decided elsewhere.
     async fn carry_on(self, request: CollectRequest) {
         let mut attempt = 0;
+        let plan = &request.plan.spec;
+        let sources = self.observatory.read(&plan.observe, request.window, plan.deadlines.collect.span()).await;
         let end = loop {
-            match collect(&*self.vault, &*self.clock, &request).await {
+            match collect(&*self.vault, &*self.clock, &request, &sources).await {
                 Ok(collected) => break Collection::Done(Box::new(collected)),
                 Err(error) => {
                     if let Some(reason) = error.verdict() {
@@ -163,8 +174,8 @@ impl Work {
 }
 
 /// Reads, merges, judges and writes once.
-async fn collect(vault: &dyn Vault, clock: &dyn Clock, request: &CollectRequest) -> Result<Collected, Error> {
-    let CollectRequest { plan, files, facts } = request;
+async fn collect(vault: &dyn Vault, clock: &dyn Clock, request: &CollectRequest, sources: &[SourceReading]) -> Result<Collected, Error> {
+    let CollectRequest { plan, files, facts, window: _ } = request;
     let prefix = format!("results/{}", plan.run.id);
     let mut merger = Merger::new(plan, plan.spec.load.workers);
     let mut logs = BTreeMap::new();
@@ -191,7 +202,7 @@ async fn collect(vault: &dyn Vault, clock: &dyn Clock, request: &CollectRequest)
     let summary = merger.finish(facts.ended_early.is_some());
     let samples = samples(vault, &prefix, files).await?;
     let verdict = judge(plan, &summary, facts);
-    let report = Report { plan, summary: &summary, verdict: &verdict, facts, samples: &samples, collected_at: clock.now() };
+    let report = Report { plan, summary: &summary, verdict: &verdict, facts, samples: &samples, sources, collected_at: clock.now() };
     let metadata = BTreeMap::from([("run-id".to_owned(), plan.run.id.clone()), ("plan-digest".to_owned(), plan.digest.clone())]);
     let json = Bytes::from(report.to_json().to_string());
     let sha256 = read::hex(&json);

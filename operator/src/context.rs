@@ -18,6 +18,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::{
     collect::Collections,
+    prometheus::Observatory,
     retry::Attempts,
     telemetry::Metrics,
     token::Token,
@@ -75,6 +76,8 @@ pub struct Abilities {
     pub workers: Arc<dyn WorkerClient>,
     /// Every run that ever was, where that is kept.
     pub ledger: Option<Arc<dyn Ledger>>,
+    /// The Prometheus servers that plans may name.
+    pub observatory: Observatory,
 }
 
 /// What every step of the operator is handed.
@@ -111,7 +114,7 @@ impl Context {
     /// Puts the parts together. The receiver names the runs that have to be looked at again.
     #[must_use]
     pub fn new(abilities: Abilities, settings: Settings, watch_namespace: Option<String>, metrics: Arc<Metrics>) -> (Self, UnboundedReceiver<RunKey>) {
-        let Abilities { client, clock, entropy, vault, workers, ledger } = abilities;
+        let Abilities { client, clock, entropy, vault, workers, ledger, observatory } = abilities;
         let (wake, woken) = tokio::sync::mpsc::unbounded_channel();
         let means = Means { clock: Arc::clone(&clock), client: workers, vault: Arc::clone(&vault), wake: wake.clone(), metrics: Arc::clone(&metrics) };
         let context = Self {
@@ -122,7 +125,7 @@ impl Context {
             ledger,
             mirror_escape: MIRROR_ESCAPE,
             fleets: Fleets::new(means),
-            collections: Collections::new(Arc::clone(&vault), Arc::clone(&clock), wake),
+            collections: Collections::new(Arc::clone(&vault), observatory, Arc::clone(&clock), wake),
             clock,
             vault,
             memory: Memory::default(),
@@ -259,7 +262,15 @@ mod tests {
     use crucible_crds::{TestRunSpec, test_run::PlanRef};
 
     fn run(version: &str) -> TestRun {
-        let spec = TestRunSpec { plan_ref: PlanRef { name: "checkout".into() }, label: None, stop: false, ttl_after_finished: None };
+        let spec = TestRunSpec {
+            plan_ref: PlanRef { name: "checkout".into() },
+            label: None,
+            run_id: None,
+            cluster_spec: None,
+            cluster_settings: None,
+            stop: false,
+            ttl_after_finished: None,
+        };
         let mut run = TestRun::new("nightly", spec);
         run.metadata.uid = Some("uid-a".to_owned());
         run.metadata.resource_version = Some(version.to_owned());

@@ -12,6 +12,7 @@ pub mod leader;
 pub mod mirror;
 pub mod notices;
 pub mod plan;
+pub mod prometheus;
 pub mod rbac;
 pub mod retry;
 pub mod run;

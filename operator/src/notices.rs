@@ -85,7 +85,15 @@ mod tests {
 
     #[test]
     fn the_same_notice_has_the_same_name_and_another_one_has_another() {
-        let spec = TestRunSpec { plan_ref: PlanRef { name: "checkout".into() }, label: None, stop: false, ttl_after_finished: None };
+        let spec = TestRunSpec {
+            plan_ref: PlanRef { name: "checkout".into() },
+            label: None,
+            run_id: None,
+            cluster_spec: None,
+            cluster_settings: None,
+            stop: false,
+            ttl_after_finished: None,
+        };
         let mut run = TestRun::new("nightly", spec);
         run.metadata.uid = Some("uid-a".to_owned());
         let name = |message: &str, second: i64| {

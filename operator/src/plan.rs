@@ -29,7 +29,7 @@ use tracing::Instrument;
 use crate::{
     context::{Context, FIELD_MANAGER},
     retry::Retry,
-    run::observe::workload,
+    run::workload::workload,
 };
 
 /// How long one request may take.

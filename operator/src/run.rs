@@ -22,6 +22,7 @@ pub mod error;
 pub mod observe;
 pub mod pods;
 mod triggers;
+pub(crate) mod workload;
 
 pub use error::Error;
 pub use triggers::control;

@@ -18,7 +18,9 @@ use crate::{
     admin::{self, Admin},
     args::LedgerUrl,
     context::{Abilities, Clock, Context, Entropy},
-    leader, run,
+    leader,
+    prometheus::{HttpPrometheus, Observatory},
+    run,
     telemetry::Metrics,
     workers::HttpWorkers,
 };
@@ -28,7 +30,7 @@ const CLOSING: Duration = Duration::from_secs(3);
 
 /// Serves until the process is told to stop or leadership is lost. The load of live runs goes on without it.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
-    let Config { settings, s3, pod_name, watch_namespace, ledger_url, mirror_escape, admin_address, check_in_address, log: _ } = config;
+    let Config { settings, s3, prometheus, pod_name, watch_namespace, ledger_url, mirror_escape, admin_address, check_in_address, log: _ } = config;
     let metrics = Arc::new(Metrics::default());
     let mut cluster = kube::Config::infer().await.context("failed to find the cluster's configuration")?;
     cluster.connect_timeout = Some(Duration::from_secs(3));
@@ -40,6 +42,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         vault: Arc::new(S3Vault::new(s3).await),
         workers: Arc::new(HttpWorkers::default()),
         ledger: ledger_url.map(|url| ledger(&url, &settings.namespace)).transpose()?,
+        observatory: Observatory { servers: prometheus, client: Arc::new(HttpPrometheus::new().context("failed to find certificate authorities")?) },
     };
     let namespace = settings.namespace.clone();
     let (ctx, woken) = Context::new(abilities, settings, watch_namespace, metrics);

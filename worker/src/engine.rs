@@ -105,7 +105,7 @@ impl<'a> EnginePlan<'a> {
             drain_nanos: nanos(drain(plan)),
             slice_nanos: nanos(SLICE),
             seed: seed(&plan.run.uid, index),
-            raw_samples: plan.spec.results.raw_samples,
+            raw_samples: plan.spec.results.wants_k6_metrics(),
         })
     }
 }
@@ -196,6 +196,17 @@ mod tests {
                 "queryTimeoutNanos": 30_000_000_000_u64, "drainNanos": 8_000_000_000_u64, "sliceNanos": 100_000_000, "seed": seed, "rawSamples": false
             })
         );
+    }
+
+    #[test]
+    fn k6s_own_metrics_are_wanted_for_the_csv_and_for_remote_write() {
+        let mut plan = crate::sample::plan();
+        let wanted = |plan: &FrozenPlan| EnginePlan::new(plan, 0, Path::new("s"), Path::new("c")).unwrap().raw_samples;
+        assert!(!wanted(&plan));
+        plan.spec.results.remote_write = Some(crucible_crds::test_plan::RemoteWrite { url: "http://prometheus:9090/api/v1/write".into() });
+        assert!(wanted(&plan));
+        plan.spec.results = crucible_crds::test_plan::ResultsSpec { raw_samples: true, remote_write: None };
+        assert!(wanted(&plan));
     }
 
     #[test]

@@ -31,6 +31,9 @@ use crate::{
 /// The one script of every run. What it runs is in engine.json.
 pub const SCRIPT: &str = include_str!("../../k6/crucible.js");
 
+/// What remote write sends of a trend: what the results hold of it, too.
+const TREND_STATS: &str = "count,min,max,avg,med,p(90),p(95),p(99)";
+
 /// How long the last output is waited for once k6 has ended. A child of k6's could hold the pipe open for ever.
 const LAST_OUTPUT: Duration = Duration::from_millis(200);
 
@@ -51,6 +54,8 @@ pub struct Call<'a> {
     pub index: u32,
     /// Where every sample goes, where raw samples are wanted.
     pub raw: Option<&'a Path>,
+    /// Where k6's metrics are sent by Prometheus remote write, where that is wanted.
+    pub remote_write: Option<&'a str>,
 }
 
 impl Call<'_> {
@@ -77,6 +82,9 @@ impl Call<'_> {
             csv.push(raw);
             arguments.extend(["--out".into(), csv]);
         }
+        if self.remote_write.is_some() {
+            arguments.extend(["--out", "experimental-prometheus-rw"].map(OsString::from));
+        }
         for (tag, value) in [("run_id", self.run_id), ("plan", self.plan), ("segment", &self.index.to_string())] {
             arguments.extend(["--tag".into(), format!("{tag}={value}").into()]);
         }
@@ -88,14 +96,18 @@ impl Call<'_> {
     #[must_use]
     pub fn environment(&self) -> Vec<(&'static str, OsString)> {
         let scratch = || self.scratch.as_os_str().to_owned();
-        vec![
+        let mut environment = vec![
             ("CRUCIBLE_ENGINE", self.engine().into()),
             ("K6_AUTO_EXTENSION_RESOLUTION", "false".into()),
             ("HOME", scratch()),
             ("TMPDIR", scratch()),
             ("XDG_CONFIG_HOME", scratch()),
             ("XDG_CACHE_HOME", scratch()),
-        ]
+        ];
+        if let Some(url) = self.remote_write {
+            environment.extend([("K6_PROMETHEUS_RW_SERVER_URL", url.into()), ("K6_PROMETHEUS_RW_TREND_STATS", TREND_STATS.into())]);
+        }
+        environment
     }
 
     /// Starts k6.
@@ -210,6 +222,7 @@ mod tests {
             plan: "checkout",
             index: 3,
             raw,
+            remote_write: None,
         }
     }
 
@@ -222,6 +235,22 @@ mod tests {
              --tag run_id=checkout_1 --tag plan=checkout --tag segment=3 /scratch/crucible.js"
         );
         assert!(words(Some(Path::new("/scratch/k6_raw_3_0.csv"))).contains("--out crucible --out csv=/scratch/k6_raw_3_0.csv --tag"));
+    }
+
+    #[test]
+    fn remote_write_goes_where_the_plan_says_and_nowhere_without_one() {
+        let call = Call { remote_write: Some("http://prometheus.monitoring.svc:9090/api/v1/write"), ..call(None) };
+        let words: Vec<String> = call.arguments().iter().map(|word| word.to_str().unwrap().to_owned()).collect();
+        assert!(words.join(" ").contains("--out crucible --out experimental-prometheus-rw --tag run_id=checkout_1 --tag plan=checkout --tag segment=3"));
+        let environment: Vec<_> = call.environment().into_iter().filter(|(name, _)| name.starts_with("K6_PROMETHEUS")).collect();
+        assert_eq!(
+            environment,
+            [
+                ("K6_PROMETHEUS_RW_SERVER_URL", "http://prometheus.monitoring.svc:9090/api/v1/write".into()),
+                ("K6_PROMETHEUS_RW_TREND_STATS", "count,min,max,avg,med,p(90),p(95),p(99)".into()),
+            ]
+        );
+        assert!(self::call(None).environment().iter().all(|(name, _)| !name.starts_with("K6_PROMETHEUS")));
     }
 
     #[test]

@@ -109,6 +109,9 @@ pub fn start(paths: ResultPaths, index: u32, mut notes: mpsc::Receiver<Note>, te
     Ok(view)
 }
 
+/// What one signed request can store; S3 itself sets this bound.
+const MOST_RAW_BYTES: u64 = 5 << 30;
+
 struct Recorder {
     paths: ResultPaths,
     log: Option<HistogramLog>,
@@ -163,7 +166,13 @@ impl Recorder {
         let (path, name) = &self.paths.errors;
         files.push(self.errors.write(path, name.clone())?);
         if let Some((path, name)) = &self.paths.raw {
-            files.push(spool::inspect(path, name.clone())?);
+            let bytes = std::fs::metadata(path)?.len();
+            if bytes <= MOST_RAW_BYTES {
+                files.push(spool::inspect(path, name.clone())?);
+            } else {
+                // The operator misses it among what is handed in, and the results say so.
+                tracing::warn!(bytes, "left the raw samples out: they are more than one request can store");
+            }
         }
         Ok(files)
     }
@@ -185,6 +194,20 @@ mod tests {
     fn a_full_disk_has_a_reason_of_its_own() {
         assert_eq!(disk_failure("write", &io::Error::from_raw_os_error(28)).reason, "WorkerDiskFull");
         assert_eq!(disk_failure("write", &io::Error::from_raw_os_error(5)).reason, "LoadGeneratorFailed");
+    }
+
+    #[test]
+    fn raw_samples_that_no_request_can_store_are_left_out() {
+        let scratch = tempfile::tempdir().unwrap();
+        let paths = ResultPaths::new(scratch.path(), 0, true);
+        let raw = std::fs::File::create(&paths.raw.as_ref().unwrap().0).unwrap();
+        let mut recorder = Recorder { paths, log: None, errors: ErrorSamples::of_worker(0), view: LiveView::default() };
+        // A hole: nothing is written.
+        raw.set_len((5 << 30) + 1).unwrap();
+        let names = |files: Vec<ResultFile>| files.into_iter().map(|file| file.name).collect::<Vec<_>>();
+        assert_eq!(names(recorder.seal().unwrap()), ["errors/worker-0.json"]);
+        raw.set_len(17).unwrap();
+        assert_eq!(names(recorder.seal().unwrap()), ["errors/worker-0.json", "k6_raw_0_0.csv"]);
     }
 
     #[test]

@@ -93,7 +93,8 @@ pub async fn begin(args: Args) -> Result<Begun, SetupError> {
 
     let paths = ResultPaths::new(&scratch, index, plan.spec.results.raw_samples);
     let raw = paths.raw.as_ref().map(|(path, _)| path.as_path());
-    let call = Call { program: &program, address: k6_address, scratch: &scratch, run_id: &plan.run.id, plan: &plan.plan_name, index, raw };
+    let remote_write = plan.spec.results.remote_write.as_ref().map(|to| &*to.url.0);
+    let call = Call { program: &program, address: k6_address, scratch: &scratch, run_id: &plan.run.id, plan: &plan.plan_name, index, raw, remote_write };
     let socket_path = scratch.join("k6.sock");
     let engine_plan = EnginePlan::new(&plan, index, &socket_path, &credentials)?;
     let socket = prepare_scratch(&call, &engine_plan, &socket_path).map_err(SetupError::Scratch)?;

@@ -76,6 +76,7 @@ fn check_fields(schema: &Value, fields: &Map<String, Value>, path: &str, found: 
         match known.and_then(|known| known.get(name)) {
             _ if common => {}
             Some(schema) => check(schema, field, &path, found),
+            None if schema["x-kubernetes-preserve-unknown-fields"] == true => {}
             None if schema["additionalProperties"].is_null() => found.push(format!("unknown field \"{}\"", path.trim_start_matches('.'))),
             None => check(&schema["additionalProperties"], field, &path, found),
         }

@@ -64,7 +64,7 @@ async fn the_api_server_accepts_everything_that_the_chart_renders() -> Result<()
     for values in [
         vec!["dev.enabled=true"],
         vec!["networkPolicy.enabled=true", "mcp.enabled=true", "s3.accessKeyId=a", "s3.secretAccessKey=b"],
-        vec!["watchNamespace=shop-tests"],
+        vec!["watchNamespace=shop-tests", "prometheus.sources[0].name=cluster", "prometheus.sources[0].url=http://prometheus.monitoring.svc:9090"],
     ] {
         let documents = render(&values).await?;
         ensure!(documents.len() >= 8, "only {} objects are rendered with {values:?}", documents.len());

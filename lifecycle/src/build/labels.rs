@@ -11,6 +11,8 @@ use super::names;
 pub const RUN_UID: &str = "crucible.dev/run-uid";
 /// On runs: which system under test they load, as a hash.
 pub const SUT: &str = "crucible.dev/sut";
+/// On runs: the run's id, as a hash.
+pub const RUN_ID: &str = "crucible.dev/run-id";
 /// On leases: `namespace/name` of the holder.
 pub const HOLDER: &str = "crucible.dev/holder";
 /// On leases: the system under test in words.
@@ -42,8 +44,13 @@ pub fn of_child(run_uid: &str, component: &str) -> BTreeMap<String, String> {
 }
 
 /// The labels of the run itself.
-pub fn of_run(sut: &str) -> BTreeMap<String, String> {
-    BTreeMap::from([(SUT.to_owned(), names::sut_hash(sut))])
+pub fn of_run(sut: &str, run_id: &str) -> BTreeMap<String, String> {
+    BTreeMap::from([(SUT.to_owned(), names::sut_hash(sut)), (RUN_ID.to_owned(), run_id_hash(run_id))])
+}
+
+/// A run's id as a label value, which it would be too long for.
+pub fn run_id_hash(run_id: &str) -> String {
+    names::short_hash(run_id, 32)
 }
 
 /// The run as the owner of a child in its own namespace.

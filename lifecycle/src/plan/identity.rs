@@ -1,7 +1,7 @@
 //! Digests and ids: which plan something is, and what a run is called.
 
 use crucible_crds::TestPlanSpec;
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::{Timestamp, civil, tz::TimeZone};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -39,6 +39,17 @@ pub fn run_id(plan_name: &str, created: Timestamp, uid: &str) -> String {
     let hash = sha256_hex(uid.as_bytes());
     let hash = hash.get(..8).unwrap_or_default();
     format!("{plan}_{:04}{:02}{:02}-{:02}{:02}_{hash}", at.year(), at.month(), at.day(), at.hour(), at.minute())
+}
+
+/// How far the clock of a client that makes up a run's id may be off, in minutes.
+const CLOCKS_DIFFER: i64 = 15;
+
+/// Whether a run's id holds the minute of its creation, give or take what clocks differ by.
+#[must_use]
+pub fn is_of_its_time(run_id: &str, created: Timestamp) -> bool {
+    let minute = run_id.rsplit('_').nth(1).and_then(|minute| civil::DateTime::strptime("%Y%m%d-%H%M", minute).ok());
+    let minute = minute.and_then(|minute| minute.to_zoned(TimeZone::UTC).ok());
+    minute.is_some_and(|minute| created.duration_since(minute.timestamp()).as_mins().abs() <= CLOCKS_DIFFER)
 }
 
 /// JSON with sorted keys and no white space, whatever order the map type keeps.
@@ -80,6 +91,24 @@ mod tests {
         let created: Timestamp = "2026-03-07T23:59:58Z".parse().unwrap();
         assert_eq!(run_id("checkout", created, "6f2c9a52-0d7e-4a53-9a37-d2a4b0f6c1aa"), "checkout_20260307-2359_5b54ae4d");
         assert_eq!(run_id("my plan/ü", created, ""), "my_plan___20260307-2359_e3b0c442");
+    }
+
+    #[test]
+    fn an_id_is_of_its_time_by_the_quarter_of_an_hour() {
+        let created: Timestamp = "2026-03-07T23:59:58Z".parse().unwrap();
+        let cases = [
+            ("a_b_20260307-2359_5b54ae4d", true),
+            ("checkout_20260308-0014_5b54ae4d", true),
+            ("checkout_20260307-2345_5b54ae4d", true),
+            ("checkout_20260307-2343_5b54ae4d", false),
+            ("checkout_20260308-0016_5b54ae4d", false),
+            ("checkout_20250307-2359_5b54ae4d", false),
+            ("checkout_20261307-2359_5b54ae4d", false),
+            ("checkout", false),
+        ];
+        for (id, expected) in cases {
+            assert_eq!(is_of_its_time(id, created), expected, "{id}");
+        }
     }
 
     #[test]

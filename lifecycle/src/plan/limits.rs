@@ -4,6 +4,7 @@ use std::{ops::RangeInclusive, time::Duration};
 
 use crucible_crds::{
     TestPlanSpec,
+    observe::PrometheusSource,
     test_plan::{Deadlines, Load, Metric, Slo},
 };
 
@@ -20,6 +21,8 @@ const DAY: Duration = Duration::from_hours(24);
 const MOST_VUS_PER_WORKER: u32 = 10_000;
 const MOST_WORKERS: u32 = 1000;
 const LONGEST_DRAIN: Duration = Duration::from_mins(10);
+/// What a plan may take of the ConfigMap that it is frozen into for a run, which holds 1 MiB of everything.
+const MOST_FROZEN_BYTES: usize = 1008 << 10;
 
 /// What does not depend on the workload.
 pub(super) fn check(spec: &TestPlanSpec, problems: &mut Problems) {
@@ -40,12 +43,26 @@ pub(super) fn check(spec: &TestPlanSpec, problems: &mut Problems) {
             problems.add(format!("spec.abort[{index}].above"), "the threshold must be a share from 0 to 1");
         }
     }
+    for (index, source) in spec.observe.prometheus.iter().enumerate() {
+        check_prometheus(source, &format!("spec.observe.prometheus[{index}]"), problems);
+    }
     check_deadlines(&spec.deadlines, problems);
     if !spec.faults.is_empty() {
         problems.add("spec.faults", "this version does not inject faults yet");
     }
     if !spec.workload.invariants.is_empty() {
         problems.add("spec.workload.invariants", "this version does not ask for invariants yet");
+    }
+}
+
+fn check_prometheus(source: &PrometheusSource, path: &str, problems: &mut Problems) {
+    let PrometheusSource { name: _, source, url, metrics: _, resolution, max_points } = source;
+    if source.is_some() == url.is_some() {
+        problems.add(path, "exactly one of source and url must be set");
+    }
+    check_span(&format!("{path}.resolution"), resolution, SECOND..=DAY, problems);
+    if *max_points == 0 {
+        problems.add(format!("{path}.maxPoints"), "there must be at least one value");
     }
 }
 
@@ -127,6 +144,15 @@ fn shown(span: Duration) -> String {
         () if millis.is_multiple_of(60_000) => format!("{}m", millis / 60_000),
         () if millis.is_multiple_of(1_000) => format!("{}s", millis / 1_000),
         () => format!("{millis}ms"),
+    }
+}
+
+/// That the plan with its queries fits into the ConfigMap that it is frozen into for a run.
+pub(super) fn check_size(spec: &TestPlanSpec, queries: &[Query], problems: &mut Problems) {
+    // Both are made of texts, numbers and lists, which JSON can always hold.
+    let bytes: usize = [serde_json::to_vec(spec), serde_json::to_vec(queries)].into_iter().map(|json| json.unwrap_or_default().len()).sum();
+    if bytes > MOST_FROZEN_BYTES {
+        problems.add("spec.workload.source", format!("the plan takes {bytes} bytes with its queries; at most {MOST_FROZEN_BYTES} can be kept with a run"));
     }
 }
 

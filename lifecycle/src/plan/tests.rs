@@ -31,16 +31,16 @@ fn spec() -> TestPlanSpec {
 
 #[test]
 fn a_plan_is_resolved_into_queries_and_a_digest() {
-    let resolved = resolve(&spec(), WORKLOAD).unwrap();
+    let resolved = resolve(&spec(), &[WORKLOAD]).unwrap();
     let queries: Vec<_> = resolved.queries.iter().map(|query| (&*query.name.0, query.sql.as_str())).collect();
     assert_eq!(queries, [("PointLookup", "SELECT ?"), ("CountAll", "SELECT COUNT(*) FROM t")]);
     assert_eq!(resolved.digest.len(), 64);
-    assert_eq!(resolve(&spec(), &WORKLOAD.replace('\n', "\r\n")).unwrap().digest, resolved.digest);
+    assert_eq!(resolve(&spec(), &[WORKLOAD.replace('\n', "\r\n")]).unwrap().digest, resolved.digest);
 }
 
 #[test]
 fn the_digest_changes_with_everything_that_is_asked_for() {
-    let digest = |spec: &TestPlanSpec, text: &str| resolve(spec, text).unwrap().digest;
+    let digest = |spec: &TestPlanSpec, text: &str| resolve(spec, &[text]).unwrap().digest;
     let original = digest(&spec(), WORKLOAD);
     assert_ne!(digest(&with("/load/workers", json!(3)), WORKLOAD), original);
     assert_ne!(digest(&with("/target/endpoint", json!("other:3306")), WORKLOAD), original);
@@ -91,14 +91,14 @@ fn each_limit_refuses_with_the_path_of_its_field() {
         (("/workload/mix", json!([{"query": "CountAll", "weight": 1}])), "spec.slos[0].query: no query PointLookup runs; those that run are CountAll"),
     ];
     for ((pointer, value), expected) in cases {
-        let problems = resolve(&with(pointer, value.clone()), WORKLOAD).unwrap_err();
+        let problems = resolve(&with(pointer, value.clone()), &[WORKLOAD]).unwrap_err();
         assert_eq!(problems[0].to_string(), expected, "{pointer} {value}");
     }
 }
 
 #[test]
 fn mistakes_in_the_workload_are_told_by_line_beside_those_of_the_plan() {
-    let problems = resolve(&with("/load/queryTimeout", json!("2h")), "-- @type: sql\n-- @name: A\n\n-- @name: A\nSELECT 1; SELECT 2").unwrap_err();
+    let problems = resolve(&with("/load/queryTimeout", json!("2h")), &["-- @type: sql\n-- @name: A\n\n-- @name: A\nSELECT 1; SELECT 2"]).unwrap_err();
     let told: Vec<_> = problems.iter().map(ToString::to_string).collect();
     assert_eq!(
         told,
@@ -115,7 +115,49 @@ fn mistakes_in_the_workload_are_told_by_line_beside_those_of_the_plan() {
 fn the_widest_plan_is_still_accepted() {
     let mut plan = plan();
     plan["load"] = json!({"workers": 1000, "queryTimeout": "1h", "stages": [{"name": "warmup", "duration": "1s", "vus": 1}, {"name": "steady", "duration": "23h59m59s", "vus": 100_000}]});
-    assert!(resolve(&serde_json::from_value(plan).unwrap(), WORKLOAD).is_ok());
+    assert!(resolve(&serde_json::from_value(plan).unwrap(), &[WORKLOAD]).is_ok());
+}
+
+#[test]
+fn several_objects_are_one_workload_in_their_order() {
+    let spec = with("/workload/source", json!({"objects": [{"key": "workloads/shop"}, {"key": "workloads/old"}]}));
+    let resolved = resolve(&spec, &[WORKLOAD, "-- @name: Total\n-- @weight: 2\nSELECT SUM(total) FROM t\n"]).unwrap();
+    let queries: Vec<_> = resolved.queries.iter().map(|query| (&*query.name.0, query.weight)).collect();
+    assert_eq!(queries, [("PointLookup", 1), ("CountAll", 1), ("Total", 2)]);
+}
+
+#[test]
+fn a_mistake_in_one_of_several_objects_names_the_object() {
+    let spec = with("/workload/source", json!({"objects": [{"key": "workloads/shop"}, {"key": "workloads/more"}]}));
+    let problems = |second: &str| resolve(&spec, &[WORKLOAD, second]).unwrap_err().iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(problems("-- @name: A\n"), ["spec.workload.source.objects[1] (workloads/more) line 1: this block has no statement"]);
+    assert_eq!(
+        problems("\n-- @name: countall\nSELECT 1"),
+        ["spec.workload.source.objects[1] (workloads/more) line 3: the name countall is taken by CountAll in \
+             spec.workload.source.objects[0] (workloads/shop); upper and lower case make no difference"]
+    );
+    assert_eq!(
+        problems("-- @type: cql\n-- @name: A\nSELECT 1"),
+        ["spec.workload.source.objects[1] (workloads/more) line 1: the workload is of the type cql, which the engine mysql does not speak"]
+    );
+    assert_eq!(
+        problems("-- @name: A\nSELECT ?"),
+        ["spec.workload.source.objects[1] (workloads/more) line 2: the query A has a bare ? placeholder; write :name and declare the parameter"]
+    );
+}
+
+#[test]
+fn more_queries_than_a_run_can_keep_are_refused() {
+    let text = |file: usize| (0..256).map(|query| format!("-- @name: Q{file}x{query}\nSELECT 1\n")).collect::<Vec<_>>().concat();
+    let spec = with("/workload/source", json!({"objects": [{"key": "a"}, {"key": "b"}, {"key": "c"}, {"key": "d"}, {"key": "e"}]}));
+    let spec = TestPlanSpec { slos: Vec::new(), ..spec };
+    assert_eq!(resolve(&spec, &(0..4).map(text).collect::<Vec<_>>()).unwrap().queries.len(), 1024);
+    let problems = resolve(&spec, &(0..5).map(text).collect::<Vec<_>>()).unwrap_err();
+    assert_eq!(problems[0].to_string(), "spec.workload.source: the workload has 1280 queries; at most 1024 can be run");
+    let long = |bytes: usize| format!("-- @name: A\nSELECT '{}'", "x".repeat(bytes));
+    assert!(resolve(&spec, &[long(1_020_000)]).is_ok());
+    let problems = resolve(&spec, &[long(1_040_000)]).unwrap_err();
+    assert!(problems[0].to_string().ends_with(" bytes with its queries; at most 1032192 can be kept with a run"), "{}", problems[0]);
 }
 
 #[test]
@@ -127,7 +169,7 @@ fn faults_and_invariants_are_refused_until_they_are_carried_out() {
         ("/faults", fault, "spec.faults: this version does not inject faults yet"),
         ("/workload", invariant, "spec.workload.invariants: this version does not ask for invariants yet"),
     ] {
-        let said: Vec<String> = resolve(&with(pointer, value), WORKLOAD).unwrap_err().iter().map(ToString::to_string).collect();
+        let said: Vec<String> = resolve(&with(pointer, value), &[WORKLOAD]).unwrap_err().iter().map(ToString::to_string).collect();
         assert_eq!(said, [expected]);
     }
 }

@@ -8,13 +8,16 @@ use std::collections::BTreeMap;
 use crucible_crds::{Reason, test_plan::Stage};
 use serde_json::{Map, Value, json};
 
-use super::{Latency, Point, Report, Row, Summary};
+use super::{Latency, Point, Report, Row, Summary, observability::SourceReading};
 use crate::class::Class;
 
 pub(super) fn results(report: &Report<'_>) -> Value {
-    let Report { plan, summary, facts, collected_at, .. } = report;
+    let Report { plan, summary, facts, sources, collected_at, .. } = report;
     let missing = facts.expected_workers.saturating_sub(facts.merged_workers);
-    let collection_error = (missing > 0).then(|| format!("Results of {missing} of {} workers are missing.", facts.expected_workers));
+    let lost = (missing > 0).then(|| format!("Results of {missing} of {} workers are missing.", facts.expected_workers));
+    let raw = facts.without_raw_samples.iter().map(|worker| format!("Raw samples of worker {worker} are missing."));
+    let problems: Vec<String> = lost.into_iter().chain(raw).chain(sources.iter().flat_map(|source| source.problems.iter().cloned())).collect();
+    let collection_error = (!problems.is_empty()).then(|| problems.join(" "));
     let abort_reason = facts.ended_early.as_ref().filter(|ended| ended.reason == Reason::AbortRuleFired.as_str()).map(|ended| &ended.message);
     json!({
         "run_id": plan.run.id,
@@ -22,7 +25,7 @@ pub(super) fn results(report: &Report<'_>) -> Value {
         "collection_error": collection_error,
         "abort_reason": abort_reason,
         "k6": {"metrics": k6_metrics(summary, &plan.spec.load.stages)},
-        "observability": {"sources": []},
+        "observability": {"sources": sources.iter().map(SourceReading::to_json).collect::<Vec<_>>()},
         "crucible": crucible(report),
     })
 }
@@ -32,7 +35,8 @@ fn k6_metrics(summary: &Summary, stages: &[Stage]) -> Vec<Value> {
     let all = &summary.headline;
     let durations = summary.queries.iter().map(|row| {
         let name = row.query.as_deref().unwrap_or_default();
-        metric(&format!("sql_duration_{name}"), "trend", &trend(row.latency.as_ref(), row.seconds))
+        // Failed queries with their real duration, as in k6's own samples: nothing vanishes by failing.
+        metric(&format!("sql_duration_{name}"), "trend", &trend(row.total.as_ref(), row.seconds))
     });
     let (failed, answered) = (all.error_rate(), if all.ended() > 0 { 1.0 - all.error_rate() } else { 0.0 });
     durations
@@ -111,7 +115,7 @@ fn millis(micros: u64) -> f64 {
 
 /// Our own sections.
 fn crucible(report: &Report<'_>) -> Value {
-    let Report { plan, summary, verdict, facts, samples, collected_at: _ } = report;
+    let Report { plan, summary, verdict, facts, samples, sources: _, collected_at: _ } = report;
     let target = &plan.spec.target;
     let workers = summary.workers.iter().map(|row| json!({"ok": row.ok, "errors": row.failures, "lastSecond": row.last_second}));
     json!({

@@ -12,7 +12,7 @@ use crate::latency::{human, human_mean};
 const SHOWN_SAMPLES: usize = 10;
 
 pub(super) fn summary(report: &Report<'_>) -> String {
-    let Report { plan, summary, verdict, facts: _, samples, collected_at: _ } = report;
+    let Report { plan, summary, verdict, facts: _, samples, sources: _, collected_at: _ } = report;
     let mut text = format!("# {}: {}\n\n", cell(&plan.run.id), verdict.outcome.as_str());
     for reason in &verdict.reasons {
         line(&mut text, &format!("- {}", cell(reason)));

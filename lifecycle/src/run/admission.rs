@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crucible_crds::{Phase, Reason, test_plan::WorkloadSource, test_run::FrozenPlanStatus};
+use crucible_crds::{Phase, Reason, TestRun, test_run::FrozenPlanStatus};
 
 use super::{
     decision::Child,
@@ -19,6 +19,7 @@ use crate::{
     notice::Severity,
     plan,
     seen::Seen,
+    workload::places,
 };
 
 /// How long a run waits for something that it names and that does not exist: GitOps applies things in any order.
@@ -26,6 +27,9 @@ pub const GRACE: Duration = Duration::from_secs(10);
 
 /// How long admission may take in all, unreadable stores included.
 pub const ADMISSION: Duration = Duration::from_mins(5);
+
+/// The longest that is kept of what a client says about its system under test, as JSON.
+const MOST_CLUSTER_BYTES: usize = 16 << 10;
 
 /// How soon a missing thing is looked for again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -78,22 +82,22 @@ fn resolve(observed: &Observed) -> Result<FrozenPlan, Refusal> {
         Seen::Absent => return Err(Refusal::Missing(Reason::PlanNotFound, format!("TestPlan {name} does not exist in the run's namespace"))),
         Seen::Unreadable(why) => return Err(Refusal::Unreadable(Reason::PlanNotFound, format!("TestPlan {name} cannot be read: {why}"))),
     };
-    let text = workload(view)?;
-    let resolved = plan::resolve(&view.plan.spec, text).map_err(|problems| {
+    let texts = workload(view)?;
+    let resolved = plan::resolve(&view.plan.spec, &texts).map_err(|problems| {
         let reason =
             if problems.iter().all(|problem| problem.path.starts_with("spec.workload.source")) { Reason::WorkloadInvalid } else { Reason::PlanInvalid };
         let listed: Vec<String> = problems.iter().map(|problem| format!("{}: {}", problem.path, problem.message)).collect();
         Refusal::Wrong(reason, format!("TestPlan {name} cannot be run: {}", listed.join("; ")))
     })?;
+    cluster(&observed.run, view)?;
     let meta = &observed.run.metadata;
     let uid = meta.uid.clone().unwrap_or_default();
-    let created = meta.creation_timestamp.as_ref().map_or(observed.now, |created| created.0);
     Ok(FrozenPlan {
         protocol: PROTOCOL,
         run: RunIdentity {
             namespace: meta.namespace.clone().unwrap_or_default(),
             name: meta.name.clone().unwrap_or_default(),
-            id: plan::run_id(name, created, &uid),
+            id: run_id(observed, &uid)?,
             uid,
         },
         plan_name: name.to_string(),
@@ -104,23 +108,49 @@ fn resolve(observed: &Observed) -> Result<FrozenPlan, Refusal> {
     })
 }
 
-/// The text of the workload, wherever the plan says that it is.
-fn workload(view: &PlanView) -> Result<&str, Refusal> {
-    let place = place_of(&view.plan.spec.workload.source);
-    match &view.workload {
-        Seen::Found(text) => Ok(text),
-        Seen::Absent => Err(Refusal::Missing(Reason::WorkloadNotFound, format!("The workload does not exist: {place}"))),
-        Seen::Unreadable(why) => Err(Refusal::Unreadable(Reason::WorkloadNotFound, format!("The workload cannot be read from {place}: {why}"))),
+/// The texts of the workload, wherever the plan says that they are.
+fn workload(view: &PlanView) -> Result<Vec<&String>, Refusal> {
+    let places = places(&view.plan.spec.workload.source);
+    let mut texts = Vec::with_capacity(places.len());
+    for (place, seen) in places.iter().zip(&view.workload) {
+        texts.push(match seen {
+            Seen::Found(text) => text,
+            Seen::Absent => return Err(Refusal::Missing(Reason::WorkloadNotFound, format!("The workload does not exist: {place}"))),
+            Seen::Unreadable(why) => return Err(Refusal::Unreadable(Reason::WorkloadNotFound, format!("The workload cannot be read from {place}: {why}"))),
+        });
     }
+    Ok(texts)
 }
 
-/// Where the text of a workload is, in words.
-fn place_of(source: &WorkloadSource) -> String {
-    let WorkloadSource { inline: _, config_map, object } = source;
-    match (config_map, object) {
-        (Some(map), _) => format!("key {} of ConfigMap {}", map.key, map.name),
-        (None, Some(object)) => format!("object {} of the bucket", object.key),
-        (None, None) => "the plan itself".to_owned(),
+/// Whether what the client says of the system under test goes with the plan.
+fn cluster(run: &TestRun, view: &PlanView) -> Result<(), Refusal> {
+    let Some(cluster) = &run.spec.cluster_spec else { return Ok(()) };
+    let (engine, plan) = (view.plan.spec.target.engine.as_str(), &run.spec.plan_ref.name);
+    if cluster.kind != engine {
+        let message = format!("spec.clusterSpec.type {} does not match the engine {engine} of TestPlan {plan}", cluster.kind);
+        return Err(Refusal::Wrong(Reason::ClusterSpecMismatch, message));
+    }
+    // A ClusterSpec is JSON already.
+    let bytes = serde_json::to_vec(cluster).unwrap_or_default().len();
+    if bytes > MOST_CLUSTER_BYTES {
+        return Err(Refusal::Wrong(Reason::ClusterSpecMismatch, format!("spec.clusterSpec takes {bytes} bytes; at most {MOST_CLUSTER_BYTES} are kept")));
+    }
+    Ok(())
+}
+
+/// What the run is called: as its client asks, where it does. Results lie under that name, so it must not be able to name
+/// those of another run: one that exists is found by its label, and those of runs long gone have other minutes.
+fn run_id(observed: &Observed, uid: &str) -> Result<String, Refusal> {
+    let TestRun { metadata, spec, .. } = &observed.run;
+    let created = metadata.creation_timestamp.as_ref().map_or(observed.now, |created| created.0);
+    let Some(asked) = &spec.run_id else { return Ok(plan::run_id(&spec.plan_ref.name, created, uid)) };
+    if !plan::is_of_its_time(asked, created) {
+        return Err(Refusal::Wrong(Reason::RunIdRefused, format!("spec.runId {asked} does not hold the minute in which the run was created, in UTC")));
+    }
+    match &observed.namesake {
+        Seen::Absent => Ok(asked.to_string()),
+        Seen::Found(other) => Err(Refusal::Wrong(Reason::RunIdRefused, format!("spec.runId {asked} is taken by TestRun {other}"))),
+        Seen::Unreadable(why) => Err(Refusal::Unreadable(Reason::RunIdRefused, format!("It cannot be told whether another run has the id {asked}: {why}"))),
     }
 }
 
@@ -140,7 +170,7 @@ fn credentials(observed: &Observed, plan: &FrozenPlan) -> Result<(), Refusal> {
 /// Writes the plan down for this run. From here on nothing but the run's own spec can change what it does.
 fn freeze(observed: &Observed, draft: &mut Draft, plan: FrozenPlan) -> Step {
     let sut = plan::sut_identity(&plan.spec.target);
-    draft.ensure.push(Child::Mark { labels: labels::of_run(&sut), finalizers: labels::finalizers(observed.settings.ledger) });
+    draft.ensure.push(Child::Mark { labels: labels::of_run(&sut, &plan.run.id), finalizers: labels::finalizers(observed.settings.ledger) });
     if observed.frozen.found().is_none() {
         draft.ensure.push(Child::FrozenPlan(Box::new(config_map::frozen_plan(&observed.run, &plan))));
     }

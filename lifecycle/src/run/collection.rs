@@ -21,7 +21,7 @@ use crate::{
     contract::{FrozenPlan, ResultFile},
     latency::human,
     notice::Severity,
-    results::Facts,
+    results::{Facts, observability::Window},
 };
 
 /// How soon to look again while results are on their way; the workers and the collector speak sooner.
@@ -62,21 +62,30 @@ pub fn merge(observed: &Observed, draft: &mut Draft, plan: &FrozenPlan, awaited:
         .filter_map(|index| hand_in(observed, index).filter(|handed| handed.uploaded).map(|handed| (index, handed.files.to_vec())))
         .collect();
     if awaited > 0 && files.len() >= awaited as usize {
-        let facts = facts(draft, plan, u32::try_from(files.len()).unwrap_or(u32::MAX));
-        draft.collect = Some(Box::new(CollectRequest { plan: plan.clone(), files, facts }));
+        let facts = facts(draft, plan, &files);
+        draft.collect = Some(Box::new(CollectRequest { plan: plan.clone(), files, facts, window: window(draft) }));
     }
     None
 }
 
+/// The time of the load by the workers' clocks; by the operator's where no worker has told.
+fn window(draft: &Draft) -> Window {
+    let status = &draft.status;
+    let at = |instant: &Option<MicroTime>| instant.as_ref().map(|at| at.0);
+    Window { from: at(&status.first_query_at).or(at(&status.start_at)).unwrap_or(draft.now), to: at(&status.last_query_at).unwrap_or(draft.now) }
+}
+
 /// What the verdict needs to know beyond the measurements; from status, so that a new operator knows it too.
-fn facts(draft: &Draft, plan: &FrozenPlan, merged_workers: u32) -> Facts {
+fn facts(draft: &Draft, plan: &FrozenPlan, files: &BTreeMap<u32, Vec<ResultFile>>) -> Facts {
     let workers = draft.status.workers.as_ref();
+    let lacks_raw = |handed: &[ResultFile]| plan.spec.results.raw_samples && !handed.iter().any(|file| file.name.starts_with("k6_raw_"));
     Facts {
         expected_workers: plan.spec.load.workers,
-        merged_workers,
+        merged_workers: u32::try_from(files.len()).unwrap_or(u32::MAX),
         start_skew_micros: workers.and_then(|workers| workers.start_skew_micros),
         worker_cpu_share: workers.and_then(|workers| workers.cpu_share.as_ref()).and_then(|share| share.parse().ok()),
         ended_early: draft.status.ended_early.clone(),
+        without_raw_samples: files.iter().filter(|(_, handed)| lacks_raw(handed)).map(|(worker, _)| *worker).collect(),
     }
 }
 

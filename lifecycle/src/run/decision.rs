@@ -10,7 +10,12 @@ use k8s_openapi::api::{
     core::v1::{ConfigMap, Secret},
 };
 
-use crate::{contract::FrozenPlan, notice::Notice, results::Facts, wake::Wake};
+use crate::{
+    contract::FrozenPlan,
+    notice::Notice,
+    results::{Facts, observability::Window},
+    wake::Wake,
+};
 
 /// What is to be done, in this order: ensure, then notices, status, remove, order and collection. Notices come before the
 /// status, because the status is what keeps a decision from being taken again: told afterwards they could be lost.
@@ -111,4 +116,6 @@ pub struct CollectRequest {
     pub files: BTreeMap<u32, Vec<crate::contract::ResultFile>>,
     /// What the verdict needs to know beyond the measurements.
     pub facts: Facts,
+    /// The time of the load, which the plan's Prometheus sources are asked about.
+    pub window: Window,
 }

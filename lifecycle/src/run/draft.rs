@@ -210,6 +210,8 @@ fn outcome_of(reason: Reason) -> Outcome {
         | Reason::SutOverloaded
         | Reason::QueryInvalid
         | Reason::PlanInvalid
+        | Reason::ClusterSpecMismatch
+        | Reason::RunIdRefused
         | Reason::PlanNotFound
         | Reason::WorkloadNotFound
         | Reason::WorkloadInvalid

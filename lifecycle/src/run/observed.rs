@@ -22,6 +22,8 @@ pub struct Observed {
     pub settings: Settings,
     /// The plan that the run names, with its workload. Read until the plan is frozen.
     pub plan: Seen<PlanView>,
+    /// `namespace/name` of another run that has the id which this one asks for. Read until the plan is frozen, where it asks for one.
+    pub namesake: Seen<String>,
     /// The plan as it was frozen for this run.
     pub frozen: Seen<FrozenPlan>,
     /// The keys of the Secret with the credentials, never its values. Read until the workers exist.
@@ -61,13 +63,13 @@ pub struct Settings {
     pub ledger: bool,
 }
 
-/// A plan with the text of its workload.
+/// A plan with the texts of its workload.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlanView {
     /// The plan.
     pub plan: TestPlan,
-    /// The text that its source names.
-    pub workload: Seen<String>,
+    /// The text in each of the places that its source names, in the order of [`crate::workload::places`].
+    pub workload: Vec<Seen<String>>,
 }
 
 /// Who holds the right to load a system under test.

@@ -5,7 +5,14 @@ use super::*;
 use crate::results::sample::{line, merge, plan};
 
 fn facts() -> Facts {
-    Facts { expected_workers: 2, merged_workers: 2, start_skew_micros: Some(-1_200), worker_cpu_share: Some(0.42), ended_early: None }
+    Facts {
+        expected_workers: 2,
+        merged_workers: 2,
+        start_skew_micros: Some(-1_200),
+        worker_cpu_share: Some(0.42),
+        ended_early: None,
+        without_raw_samples: vec![],
+    }
 }
 
 /// 100 answers of `PointLookup` in the stage steady, 90 of them in 1 ms and 10 in 50 ms; 5 time-outs of `CountAll`.

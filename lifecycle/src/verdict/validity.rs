@@ -8,7 +8,7 @@ use crate::{contract::FrozenPlan, latency::human, results::Facts};
 /// The checks of the measurement itself, in a fixed order; only those that the plan asks for, and that no worker is lost.
 pub(super) fn checks(plan: &FrozenPlan, facts: &Facts) -> Vec<Judged> {
     let Validity { max_worker_cpu, max_start_skew, min_queries: _ } = &plan.spec.validity;
-    let Facts { expected_workers, merged_workers, start_skew_micros, worker_cpu_share, ended_early: _ } = facts;
+    let Facts { expected_workers, merged_workers, start_skew_micros, worker_cpu_share, ended_early: _, without_raw_samples: _ } = facts;
     let mut checks = vec![Judged {
         check: check(
             "workers with results",

@@ -1,7 +1,7 @@
 //! From a parsed workload and a plan's wishes to the queries that run: the mix, the checks, and `:name` placeholders
 //! turned into the engine's own with a binding for each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crucible_crds::{
     name::QueryName,
@@ -9,8 +9,8 @@ use crucible_crds::{
 };
 
 use super::{
-    LONGEST_NAME, ParsedQuery, Values, Workload,
-    lexer::{self, Dialect, Kind, Token},
+    LONGEST_NAME, MOST_QUERIES_TOGETHER, ParsedQuery, Values, Workload,
+    lexer::{self, Kind, Token},
     parse::dialect,
 };
 use crate::{
@@ -21,45 +21,75 @@ use crate::{
 /// The most placeholders of one query: what fits into the wire protocol of every engine.
 const MOST_PLACEHOLDERS: usize = 65_535;
 
-/// The queries that a plan runs, in the order of the workload.
+/// A parsed workload file with its place in the plan, which stands before the line in messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// For example `spec.workload.source`.
+    pub path: String,
+    /// The file.
+    pub workload: Workload,
+}
+
+/// The queries that a plan runs, in the order of the workload: file by file, where it has several.
 ///
 /// With a mix only the queries in it run, with its weights. The plan's parameters stand in for those of a query's own
 /// `@param` lines with the same name, and add to them; the plan's checks stand in for `@expect-rows`.
 ///
 /// # Errors
 /// Everything that does not fit together, with the path of the field or the line of the workload.
-pub fn compile(workload: &Workload, spec: &WorkloadSpec, engine: Engine) -> Result<Vec<Query>, Vec<Problem>> {
+pub fn compile(files: &[Placed], spec: &WorkloadSpec, engine: Engine) -> Result<Vec<Query>, Vec<Problem>> {
     let mut problems = Problems::default();
-    if let Some(language) = workload.language.filter(|language| !language.is_spoken_by(engine)) {
-        problems.add(
-            "spec.workload.source line 1",
-            format!("the workload is of the type {}, which the engine {} does not speak", language.as_str(), engine.as_str()),
-        );
+    for Placed { path, workload } in files {
+        if let Some(language) = workload.language.filter(|language| !language.is_spoken_by(engine)) {
+            problems.add(
+                format!("{path} line 1"),
+                format!("the workload is of the type {}, which the engine {} does not speak", language.as_str(), engine.as_str()),
+            );
+        }
     }
-    let weights = weights(workload, &spec.mix, &mut problems);
-    let checks = checks(workload, &spec.checks, &weights, &mut problems);
+    refuse_repeated_names(files, &mut problems);
+    let known: Vec<&ParsedQuery> = files.iter().flat_map(|file| &file.workload.queries).collect();
+    let weights = weights(&known, &spec.mix, &mut problems);
+    let checks = checks(&known, &spec.checks, &weights, &mut problems);
     let shared = parameters(&spec.parameters, &mut problems);
     let mut queries = Vec::new();
-    for parsed in &workload.queries {
+    for (file, parsed) in files.iter().flat_map(|file| file.workload.queries.iter().map(move |query| (file, query))) {
         let Some(weight) = weights.get(&parsed.name) else { continue };
         let values = |name: &str| shared.get(name).or_else(|| parsed.parameters.iter().find(|(known, _)| known.0 == name).map(|(_, values)| values));
-        let (sql, bindings) = bind(parsed, dialect(workload.language, Some(engine)), engine, values, &mut problems);
+        let (sql, bindings) = bind(parsed, file, engine, values, &mut problems);
         let expect_rows = checks.get(&parsed.name).copied().or(parsed.expect_rows);
         queries.push(Query { name: parsed.name.clone(), sql, weight: *weight, bindings, expect_rows });
     }
     problems.none_or(queries)
 }
 
+/// Within one file the parser has refused them. A name becomes part of a metric's name, where letters have one case.
+fn refuse_repeated_names(files: &[Placed], problems: &mut Problems) {
+    let together: usize = files.iter().map(|file| file.workload.queries.len()).sum();
+    if together > MOST_QUERIES_TOGETHER {
+        problems.add("spec.workload.source", format!("the workload has {together} queries; at most {MOST_QUERIES_TOGETHER} can be run"));
+    }
+    let mut seen: HashMap<String, (&str, &QueryName)> = HashMap::new();
+    for Placed { path, workload } in files {
+        for ParsedQuery { name, line, .. } in &workload.queries {
+            let (first, taken) = *seen.entry(name.to_lowercase()).or_insert((path.as_str(), name));
+            if first != path.as_str() {
+                problems.add(format!("{path} line {line}"), format!("the name {name} is taken by {taken} in {first}; upper and lower case make no difference"));
+            }
+        }
+    }
+}
+
 /// The queries that run, with their weights.
-fn weights(workload: &Workload, mix: &[MixEntry], problems: &mut Problems) -> BTreeMap<QueryName, u32> {
+fn weights(all: &[&ParsedQuery], mix: &[MixEntry], problems: &mut Problems) -> BTreeMap<QueryName, u32> {
     if mix.is_empty() {
-        return workload.queries.iter().map(|query| (query.name.clone(), query.weight.unwrap_or(1))).collect();
+        return all.iter().map(|query| (query.name.clone(), query.weight.unwrap_or(1))).collect();
     }
     let mut weights = BTreeMap::new();
     for (index, MixEntry { query, weight }) in mix.iter().enumerate() {
         let path = format!("spec.workload.mix[{index}]");
-        if !workload.queries.iter().any(|known| known.name == *query) {
-            problems.add(format!("{path}.query"), unknown_query(query, workload));
+        if !all.iter().any(|known| known.name == *query) {
+            problems.add(format!("{path}.query"), unknown_query(query, all));
         } else if *weight == 0 {
             problems.add(format!("{path}.weight"), "the weight must be at least 1");
         } else if weights.insert(query.clone(), *weight).is_some() {
@@ -70,20 +100,20 @@ fn weights(workload: &Workload, mix: &[MixEntry], problems: &mut Problems) -> BT
 }
 
 /// What to say about a query that the workload does not have.
-fn unknown_query(name: &str, workload: &Workload) -> String {
-    let names = workload.queries.iter().map(|query| &*query.name);
+fn unknown_query(name: &str, all: &[&ParsedQuery]) -> String {
+    let names = all.iter().map(|query| &*query.name);
     match names.clone().find(|known| known.eq_ignore_ascii_case(name)) {
         Some(meant) => format!("the workload has no query {name}; did you mean {meant}?"),
         None => format!("the workload has no query {name}; it has {}", name_some(names)),
     }
 }
 
-fn checks(workload: &Workload, checks: &[QueryCheck], running: &BTreeMap<QueryName, u32>, problems: &mut Problems) -> BTreeMap<QueryName, RowBounds> {
+fn checks(all: &[&ParsedQuery], checks: &[QueryCheck], running: &BTreeMap<QueryName, u32>, problems: &mut Problems) -> BTreeMap<QueryName, RowBounds> {
     let mut bounds = BTreeMap::new();
     for (index, QueryCheck { query, rows }) in checks.iter().enumerate() {
         let path = format!("spec.workload.checks[{index}]");
-        if !workload.queries.iter().any(|known| known.name == *query) {
-            problems.add(format!("{path}.query"), unknown_query(query, workload));
+        if !all.iter().any(|known| known.name == *query) {
+            problems.add(format!("{path}.query"), unknown_query(query, all));
         } else if !running.contains_key(query) {
             problems.add(format!("{path}.query"), format!("the query {query} does not run: it is not in the mix"));
         } else if rows.min.unwrap_or(0) > rows.max.unwrap_or(u64::MAX) {
@@ -117,14 +147,15 @@ fn parameters(parameters: &[Parameter], problems: &mut Problems) -> BTreeMap<Str
 /// The statement in the engine's placeholders, and what is bound to each of them.
 fn bind<'a>(
     query: &ParsedQuery,
-    dialect: Dialect,
+    file: &Placed,
     engine: Engine,
     values: impl Fn(&str) -> Option<&'a Values>,
     problems: &mut Problems,
 ) -> (String, Vec<Binding>) {
     let ParsedQuery { name, sql, .. } = query;
+    let Placed { path, workload } = file;
     // The parser has cut this statement before; it ends where it began to.
-    let tokens = lexer::tokens(sql, dialect).unwrap_or_default();
+    let tokens = lexer::tokens(sql, dialect(workload.language, Some(engine))).unwrap_or_default();
     let (mut text, mut bindings, mut copied) = (String::with_capacity(sql.len()), Vec::new(), 0);
     for (at, token) in tokens.iter().enumerate() {
         if problems.is_full() {
@@ -132,16 +163,13 @@ fn bind<'a>(
         }
         let line = || u32::try_from(sql.get(..token.start).unwrap_or_default().matches('\n').count()).unwrap_or(0) + query.line;
         if let Some(bare) = bare_placeholder(sql, &tokens, at, engine) {
-            problems.add(
-                format!("spec.workload.source line {}", line()),
-                format!("the query {name} has a bare {bare} placeholder; write :name and declare the parameter"),
-            );
+            problems.add(format!("{path} line {}", line()), format!("the query {name} has a bare {bare} placeholder; write :name and declare the parameter"));
         }
         let Some(word) = placeholder(sql, &tokens, at) else { continue };
         let Some(values) = values(word) else {
             let word: String = word.chars().take(LONGEST_NAME).collect();
             problems.add(
-                format!("spec.workload.source line {}", line()),
+                format!("{path} line {}", line()),
                 format!(
                     "the query {name} uses :{word}, which is no parameter; declare it in spec.workload.parameters or with `-- @param: {word} int 1 100000`"
                 ),
@@ -156,7 +184,7 @@ fn bind<'a>(
     text.push_str(sql.get(copied..).unwrap_or_default());
     if bindings.len() > MOST_PLACEHOLDERS {
         problems.add(
-            format!("spec.workload.source line {}", query.line),
+            format!("{path} line {}", query.line),
             format!("the query {name} has {} placeholders; at most {MOST_PLACEHOLDERS} can be bound", bindings.len()),
         );
     }

@@ -58,7 +58,8 @@ pub struct World {
     now: Timestamp,
     run: TestRun,
     plan: Seen<TestPlan>,
-    workload: Option<Seen<String>>,
+    workload: Option<Vec<Seen<String>>>,
+    namesake: Seen<String>,
     secret: Seen<BTreeSet<String>>,
     frozen: Seen<FrozenPlan>,
     token: bool,
@@ -81,7 +82,15 @@ impl World {
         let plan: TestPlan = serde_saphyr::from_str(PLAN).unwrap();
         let mut run = TestRun::new(
             "run-a",
-            TestRunSpec { plan_ref: crucible_crds::test_run::PlanRef { name: "checkout".into() }, label: None, stop: false, ttl_after_finished: None },
+            TestRunSpec {
+                plan_ref: crucible_crds::test_run::PlanRef { name: "checkout".into() },
+                label: None,
+                run_id: None,
+                cluster_spec: None,
+                cluster_settings: None,
+                stop: false,
+                ttl_after_finished: None,
+            },
         );
         run.metadata = ObjectMeta {
             uid: Some(UID.to_owned()),
@@ -97,6 +106,7 @@ impl World {
             run,
             plan: Seen::Found(plan),
             workload: None,
+            namesake: Seen::Absent,
             secret: Seen::Found(["username", "password"].map(str::to_owned).into()),
             frozen: Seen::Absent,
             token: false,
@@ -124,7 +134,8 @@ impl World {
     fn observe(&self) -> Observed {
         let plan = match &self.plan {
             Seen::Found(plan) => {
-                Seen::Found(PlanView { plan: plan.clone(), workload: self.workload.clone().unwrap_or_else(|| plan.spec.workload.source.inline.clone().into()) })
+                let inline = || vec![plan.spec.workload.source.inline.clone().into()];
+                Seen::Found(PlanView { plan: plan.clone(), workload: self.workload.clone().unwrap_or_else(inline) })
             }
             Seen::Absent => Seen::Absent,
             Seen::Unreadable(why) => Seen::Unreadable(why.clone()),
@@ -145,6 +156,7 @@ impl World {
                 ledger: false,
             },
             plan,
+            namesake: self.namesake.clone(),
             frozen: self.frozen.clone(),
             credentials: self.secret.clone(),
             token: self.token.then_some(()).into(),

@@ -90,8 +90,27 @@ fn happen(world: &mut World, event: &str) {
         ["plan", "is", "missing" | "deleted"] => world.plan = Seen::Absent,
         ["plan", "comes"] => world.plan = World::new().plan,
         ["frozen", "plan", "is", "deleted"] => world.frozen = Seen::Absent,
-        ["workload", "is", "unreadable"] => world.workload = Some(Seen::Unreadable("the bucket does not answer".to_owned())),
+        ["workload", "is", "unreadable"] => world.workload = Some(vec![Seen::Unreadable("the bucket does not answer".to_owned())]),
         ["workload", "is", "readable"] => world.workload = None,
+        ["workload", "is", "in", "two", "objects"] => {
+            let keys = ["workloads/shop", "workloads/more"].map(|key| crucible_crds::test_plan::ObjectRef { key: key.into() });
+            let source = &mut world.plan_mut().spec.workload.source;
+            let text = source.inline.take();
+            source.objects = Some(keys.into());
+            world.workload = Some(vec![text.into(), Seen::Absent]);
+        }
+        ["second", "object", "comes", "with", query] => {
+            if let Some([_, second]) = world.workload.as_deref_mut() {
+                *second = Seen::Found(format!("-- @name: {query}\nSELECT 1\n"));
+            }
+        }
+        ["run", "says", "its", "cluster", "is", kind] => {
+            world.run.spec.cluster_spec = Some(serde_json::from_str(&format!("{{\"type\": \"{kind}\", \"version\": \"11\"}}")).unwrap());
+        }
+        ["run", "asks", "for", "the", "id", id] => world.run.spec.run_id = Some((*id).into()),
+        ["another", "run", "has", "that", "id"] => world.namesake = Seen::Found("team-b/earlier".to_owned()),
+        ["runs", "cannot", "be", "listed"] => world.namesake = Seen::Unreadable("the API server answered 500 InternalError".to_owned()),
+        ["runs", "can", "be", "listed"] => world.namesake = Seen::Absent,
         ["secret", "is", "missing"] => world.secret = Seen::Absent,
         ["secret", "has", "only", "username"] => world.secret = Seen::Found(["username".to_owned()].into()),
         ["another", "run", "holds", "the", "database"] => {

@@ -6,6 +6,7 @@
 //! | reading              | Pending | Queued | Loading, `WaitingRoom` | Executing, Collecting, Stopping | Completed | Failed | deleting |
 //! |----------------------|---------|--------|----------------------|---------------------------------|-----------|--------|----------|
 //! | plan, credentials    | x       |        |                      |                                 |           |        |          |
+//! | namesake             | if asked|        |                      |                                 |           |        |          |
 //! | token                | marked  |        |                      |                                 |           |        |          |
 //! | frozen plan          | marked  | once   | once                 | once                            |           |        | once     |
 //! | lease                | x       | x      |                      |                                 | x         | x      |          |
@@ -14,12 +15,12 @@
 //! | pods                 |         |        | unless all heard     | unless all heard                |           | x      | x        |
 //! | fleet, collection    | in memory, always                                                                                          |
 //!
-//! *marked*: only where our finalizer is on the run; before that nothing of it can exist. *Once*: it cannot change, so
+//! *if asked*: only where the run asks for an id of its own. *marked*: only where our finalizer is on the run; before that nothing of it can exist. *Once*: it cannot change, so
 //! it is remembered. *Unless all heard*: while every worker was heard of within two seconds, their own word is the truth.
 
 use std::{collections::BTreeSet, future::Future, time::Duration};
 
-use crucible_crds::{Phase, TestPlan, TestRun, test_plan::WorkloadSource};
+use crucible_crds::{Phase, TestPlan, TestRun, name::RunId};
 use crucible_lifecycle::{
     build::{
         config_map, labels,
@@ -30,7 +31,6 @@ use crucible_lifecycle::{
     run::observed::{Contender, HolderState, JobView, LeaseView, Observed, PlanView, PodView},
     seen::Seen,
 };
-use crucible_store::VaultError;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::{
     batch::v1::Job,
@@ -38,9 +38,8 @@ use k8s_openapi::api::{
     core::v1::{ConfigMap, Event, Pod, Secret},
 };
 use kube::{Api, ResourceExt, api::ListParams};
-use tokio::io::AsyncReadExt;
 
-use super::pods;
+use super::{pods, workload::workload};
 use crate::{
     context::{Context, RunKey},
     token::Token,
@@ -50,8 +49,6 @@ use crate::{
 const READING: Duration = Duration::from_secs(5);
 /// How long a run that has ended may take to give its system under test back.
 const GIVING_BACK: SignedDuration = SignedDuration::from_secs(150);
-/// No workload is longer: an inline one is limited to 256 KiB, a ConfigMap to 1 MiB.
-const LONGEST_WORKLOAD: u64 = 1024 * 1024;
 
 /// What is read in a phase.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -95,9 +92,10 @@ pub async fn observe(ctx: &Context, run: TestRun) -> Observed {
     let reader = Reader { ctx, key: &key };
 
     let absent_until_marked = !marked && asks.plan;
-    let (frozen, plan, token) = tokio::join!(
+    let (frozen, plan, namesake, token) = tokio::join!(
         reader.when(asks.frozen, reader.frozen()),
         reader.when(asks.plan, reader.plan(&run.spec.plan_ref.name)),
+        reader.when(asks.plan && run.spec.run_id.is_some(), reader.namesake(run.spec.run_id.as_ref())),
         reader.when(asks.children, reader.token()),
     );
     let target = frozen.found().map(|frozen| &frozen.spec.target).or_else(|| plan.found().map(|view| &view.plan.spec.target));
@@ -116,6 +114,7 @@ pub async fn observe(ctx: &Context, run: TestRun) -> Observed {
         now: ctx.clock.now(),
         settings: ctx.settings.clone(),
         plan,
+        namesake,
         frozen: if absent_until_marked { Seen::Absent } else { frozen },
         credentials,
         token: if absent_until_marked { Seen::Absent } else { token },
@@ -182,6 +181,22 @@ impl Reader<'_> {
             }
             Seen::Absent => Seen::Absent,
             Seen::Unreadable(why) => Seen::Unreadable(why),
+        }
+    }
+
+    /// Another run with the id that this one asks for. Every run that was admitted has its id as a label.
+    async fn namesake(&self, asked: Option<&RunId>) -> Seen<String> {
+        let Some(asked) = asked else { return Seen::Absent };
+        let runs: Api<TestRun> = self.ctx.watched();
+        let labelled = ListParams::default().labels(&format!("{}={}", labels::RUN_ID, labels::run_id_hash(asked)));
+        match runs.list(&labelled).await {
+            Ok(list) => list
+                .items
+                .iter()
+                .find(|run| run.uid().as_deref() != Some(self.key.uid.as_str()))
+                .map(|run| format!("{}/{}", run.namespace().unwrap_or_default(), run.name_any()))
+                .into(),
+            Err(error) => Seen::Unreadable(explain(&error)),
         }
     }
 
@@ -306,26 +321,6 @@ pub(super) fn job_view(job: &Job, now: Timestamp) -> JobView {
     JobView { created: job.creation_timestamp().map_or(now, |created| created.0), deleting: job.metadata.deletion_timestamp.is_some(), create_error: None }
 }
 
-/// The text that a plan's source names.
-pub(crate) async fn workload(ctx: &Context, namespace: &str, source: &WorkloadSource) -> Seen<String> {
-    let WorkloadSource { inline, config_map, object } = source;
-    if let Some(text) = inline {
-        return Seen::Found(text.clone());
-    }
-    if let Some(place) = config_map {
-        let maps: Api<ConfigMap> = Api::namespaced(ctx.client.clone(), namespace);
-        return match seen(maps.get_opt(&place.name).await) {
-            Seen::Found(map) => map.data.and_then(|mut data| data.remove(&place.key)).into(),
-            Seen::Absent => Seen::Absent,
-            Seen::Unreadable(why) => Seen::Unreadable(why),
-        };
-    }
-    match object {
-        Some(place) => object_text(ctx, &place.key).await,
-        None => Seen::Absent,
-    }
-}
-
 /// The keys of a Secret, never its values.
 pub(crate) async fn secret_keys(ctx: &Context, namespace: &str, name: &str) -> Seen<BTreeSet<String>> {
     let secrets: Api<Secret> = Api::namespaced(ctx.client.clone(), namespace);
@@ -333,20 +328,6 @@ pub(crate) async fn secret_keys(ctx: &Context, namespace: &str, name: &str) -> S
         Seen::Found(secret) => Seen::Found(secret.data.unwrap_or_default().into_keys().collect()),
         Seen::Absent => Seen::Absent,
         Seen::Unreadable(why) => Seen::Unreadable(why),
-    }
-}
-
-async fn object_text(ctx: &Context, key: &str) -> Seen<String> {
-    let reader = match ctx.vault.get(key).await {
-        Ok(reader) => reader,
-        Err(VaultError::NotFound { .. }) => return Seen::Absent,
-        Err(error) => return Seen::Unreadable(error.to_string()),
-    };
-    let mut text = String::new();
-    match reader.take(LONGEST_WORKLOAD + 1).read_to_string(&mut text).await {
-        Ok(read) if read as u64 > LONGEST_WORKLOAD => Seen::Unreadable(format!("object {key} is longer than {LONGEST_WORKLOAD} bytes")),
-        Ok(_) => Seen::Found(text),
-        Err(error) => Seen::Unreadable(format!("object {key} cannot be read as text: {error}")),
     }
 }
 
@@ -379,7 +360,7 @@ fn address(ip: &str) -> String {
     if ip.contains(':') { format!("[{ip}]:{CONTROL_PORT}") } else { format!("{ip}:{CONTROL_PORT}") }
 }
 
-fn seen<T>(answer: kube::Result<Option<T>>) -> Seen<T> {
+pub(super) fn seen<T>(answer: kube::Result<Option<T>>) -> Seen<T> {
     match answer {
         Ok(found) => found.into(),
         Err(error) => Seen::Unreadable(explain(&error)),
@@ -431,7 +412,15 @@ mod tests {
     #[test]
     fn the_queue_is_by_creation_then_uid_and_without_those_that_have_ended() {
         let run = |uid: &str, created: i64, phase: Phase| {
-            let spec = TestRunSpec { plan_ref: PlanRef { name: "checkout".into() }, label: None, stop: false, ttl_after_finished: None };
+            let spec = TestRunSpec {
+                plan_ref: PlanRef { name: "checkout".into() },
+                label: None,
+                run_id: None,
+                cluster_spec: None,
+                cluster_settings: None,
+                stop: false,
+                ttl_after_finished: None,
+            };
             let mut run = TestRun::new(&format!("run-{uid}"), spec);
             run.metadata.namespace = Some("shop".to_owned());
             run.metadata.uid = Some(uid.to_owned());
@@ -446,7 +435,15 @@ mod tests {
 
     #[test]
     fn a_deleted_run_that_is_only_kept_for_the_ledger_holds_nobody_up() {
-        let spec = TestRunSpec { plan_ref: PlanRef { name: "checkout".into() }, label: None, stop: false, ttl_after_finished: None };
+        let spec = TestRunSpec {
+            plan_ref: PlanRef { name: "checkout".into() },
+            label: None,
+            stop: false,
+            run_id: None,
+            cluster_spec: None,
+            cluster_settings: None,
+            ttl_after_finished: None,
+        };
         let mut run = TestRun::new("run-a", spec);
         run.metadata.finalizers = Some(vec!["crucible.dev/run".to_owned(), "crucible.dev/mirror".to_owned()]);
         assert!(!has_let_go(&run));

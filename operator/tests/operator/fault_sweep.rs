@@ -64,6 +64,25 @@ fn a_run_completes_whenever_its_operator_dies() {
 }
 
 #[test]
+fn a_run_with_raw_samples_and_prometheus_completes_whenever_its_operator_dies() {
+    let stored = "results/My.Plan_20260105-0800_0a1b2c3d";
+    let expected = [
+        "Completed(VerdictPassed)".to_owned(),
+        "2 workers, 800 queries, partial false".to_owned(),
+        format!("{stored}/k6_raw_0_0.csv {stored}/k6_raw_1_0.csv {stored}/results.json"),
+        format!("{stored}/results.json: \"engine\" \"qps\"=3 \"wrong\"=0"),
+        format!("{stored}/results.json: \"late\" \"one\"=0 \"two\"=0"),
+        format!("{stored}/results.json: \"elsewhere\" \n"),
+        format!(
+            "{stored}/results.json: Metric \"wrong\" of Prometheus source \"engine\" was refused with status 400. \
+             Metric \"one\" of Prometheus source \"late\" was not answered in time. Metric \"two\" of Prometheus source \"late\" was not answered in time. \
+             Prometheus source \"elsewhere\" is not on the operator's list."
+        ),
+    ];
+    sweep(&Scenario::of_a_client(), &expected.each_ref().map(String::as_str));
+}
+
+#[test]
 fn a_stopped_run_keeps_what_it_measured_whenever_its_operator_dies() {
     let scenario = Scenario::with(&[(When::Loading { run: "run-a", seconds: 3.0 }, Act::Stop("run-a"))]);
     sweep(&scenario, &["Stopping(StopRequested)", "Completed(VerdictAborted)"]);

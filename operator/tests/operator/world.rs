@@ -9,9 +9,11 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use crucible_crds::{Phase, TestRun};
 use crucible_operator::context::{Clock, Entropy};
-use crucible_store::{MemoryLedger, vault::MemoryVault};
+use crucible_store::{MemoryLedger, Vault, vault::MemoryVault};
+use futures::FutureExt;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -22,6 +24,7 @@ mod end;
 mod invariants;
 mod mirror;
 mod operator;
+mod prometheus;
 pub mod scenario;
 pub mod worker;
 
@@ -99,6 +102,11 @@ impl World {
             born: Arc::default(),
             read: Arc::default(),
         };
+        for (key, text) in &scenario.stored {
+            let metadata = BTreeMap::new();
+            let put = world.vault.put(key, Bytes::from_static(text.as_bytes()), "text/plain", &metadata);
+            put.now_or_never().unwrap().unwrap();
+        }
         for (resource, yaml) in &scenario.objects {
             let object: Value = serde_saphyr::from_str(yaml).unwrap();
             world.api.store.lock().unwrap().create(resource, SHOP, object).unwrap();

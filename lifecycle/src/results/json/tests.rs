@@ -12,12 +12,17 @@ use crate::{
 };
 
 fn document(facts: &Facts) -> Value {
+    document_with(facts, &[])
+}
+
+fn document_with(facts: &Facts, sources: &[SourceReading]) -> Value {
     let plan: FrozenPlan = plan(json!({"slos": [{"metric": "p95", "below": "20ms"}]}));
     let log = vec![line("PointLookup|warmup|ok", 0, &[5_000; 7]), line("PointLookup|steady|ok", 2, &[250; 80]), line("CountAll|peak|timeout", 6, &[20; 20])];
     let summary = merge(&plan, &[log, vec![]], false);
     let samples = group_samples([&br#"{"worker":0,"samples":[{"second":6,"query":"CountAll","class":"timeout","count":20}]}"#[..]]).unwrap();
     let verdict = judge(&plan, &summary, facts);
-    Report { plan: &plan, summary: &summary, verdict: &verdict, facts, samples: &samples, collected_at: "2026-03-08T00:01:30Z".parse().unwrap() }.to_json()
+    Report { plan: &plan, summary: &summary, verdict: &verdict, facts, samples: &samples, sources, collected_at: "2026-03-08T00:01:30Z".parse().unwrap() }
+        .to_json()
 }
 
 fn facts() -> Facts {
@@ -55,7 +60,7 @@ fn k6s_metrics_are_those_of_the_measured_stages_in_milliseconds() {
         (
             "sql_duration_CountAll",
             "trend",
-            json!({"count": 0, "min": 0.0, "max": 0.0, "avg": 0.0, "med": 0.0, "p90": 0.0, "p95": 0.0, "p99": 0.0, "rate": 0.0}),
+            json!({"count": 20, "min": 0.02, "max": 0.02, "avg": 0.02, "med": 0.02, "p90": 0.02, "p95": 0.02, "p99": 0.02, "rate": 2.5}),
         ),
         ("query_errors", "rate", json!({"count": 100, "min": 0.0, "max": 1.0, "avg": 0.2, "med": 0.0, "p90": 1.0, "p95": 1.0, "p99": 1.0, "rate": 0.2})),
         ("iterations", "counter", json!({"count": 100, "min": 1.0, "max": 1.0, "avg": 1.0, "med": 1.0, "p90": 1.0, "p95": 1.0, "p99": 1.0, "rate": 12.5})),
@@ -79,7 +84,18 @@ fn an_abort_and_missing_workers_are_said_where_clients_look() {
     assert_eq!(document(&Facts { ended_early: ended("StopRequested"), ..facts() })["abort_reason"], Value::Null);
     let partial = document(&Facts { merged_workers: 1, ..facts() });
     assert_eq!(partial["collection_error"], "Results of 1 of 2 workers are missing.");
+    let without = document(&Facts { without_raw_samples: vec![0, 1], ..facts() });
+    assert_eq!(without["collection_error"], "Raw samples of worker 0 are missing. Raw samples of worker 1 are missing.");
     assert_eq!(partial["crucible"]["partial"], true);
+}
+
+#[test]
+fn what_prometheus_said_stands_beside_and_what_went_wrong_is_one_sentence_more() {
+    let source = serde_json::from_value(json!({"name": "engine", "url": "http://elsewhere:9090", "metrics": [{"name": "qps", "query": "up"}]})).unwrap();
+    let refused = SourceReading::of(&source, None);
+    let document = document_with(&Facts { merged_workers: 1, ..facts() }, &[refused]);
+    assert_eq!(document["observability"], json!({"sources": [{"name": "engine", "url": "http://elsewhere:9090", "metrics": []}]}));
+    assert_eq!(document["collection_error"], "Results of 1 of 2 workers are missing. Prometheus source \"engine\" is not on the operator's list.");
 }
 
 #[test]

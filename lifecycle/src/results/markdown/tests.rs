@@ -21,8 +21,15 @@ fn the_answer_comes_first_and_the_evidence_after_it() {
     .unwrap();
     let facts = Facts { expected_workers: 2, merged_workers: 2, ..Facts::default() };
     let verdict = judge(&plan, &summary, &facts);
-    let report =
-        Report { plan: &plan, summary: &summary, verdict: &verdict, facts: &facts, samples: &samples, collected_at: "2026-03-08T00:01:30Z".parse().unwrap() };
+    let report = Report {
+        plan: &plan,
+        summary: &summary,
+        verdict: &verdict,
+        facts: &facts,
+        samples: &samples,
+        sources: &[],
+        collected_at: "2026-03-08T00:01:30Z".parse().unwrap(),
+    };
     expect![[r"
         # checkout_20260307-2359_5b54ae4d: Failed
 

@@ -10,13 +10,17 @@ fn spec(fields: serde_json::Value) -> WorkloadSpec {
     serde_json::from_value(spec).unwrap()
 }
 
+fn placed(workload: Workload) -> Placed {
+    Placed { path: "spec.workload.source".to_owned(), workload }
+}
+
 fn compiled(text: &str, fields: serde_json::Value) -> Result<Vec<Query>, Vec<String>> {
     compiled_for(Engine::Mysql, "sql", text, fields)
 }
 
 fn compiled_for(engine: Engine, language: &str, text: &str, fields: serde_json::Value) -> Result<Vec<Query>, Vec<String>> {
     let workload = parse(&format!("-- @type: {language}\n{text}"), Some(engine)).unwrap();
-    compile(&workload, &spec(fields), engine).map_err(|problems| problems.iter().map(ToString::to_string).collect())
+    compile(&[placed(workload)], &spec(fields), engine).map_err(|problems| problems.iter().map(ToString::to_string).collect())
 }
 
 /// The statement of the only query, with the names bound to its placeholders, when `id` and `city` are declared.
@@ -163,7 +167,7 @@ fn a_workload_fits_the_engines_that_speak_its_language() {
 #[test]
 fn a_workload_for_another_engine_is_refused() {
     let workload = parse("-- @type: cql\n-- @name: A\nSELECT 1", None).unwrap();
-    let problems = compile(&workload, &spec(json!({})), Engine::Mysql).unwrap_err();
+    let problems = compile(&[placed(workload)], &spec(json!({})), Engine::Mysql).unwrap_err();
     assert_eq!(problems[0].to_string(), "spec.workload.source line 1: the workload is of the type cql, which the engine mysql does not speak");
 }
 
@@ -178,7 +182,7 @@ proptest! {
     fn there_is_a_binding_for_every_placeholder(sql in r#"SELECT [-:?,'"`a-d=;/* \n]{0,40}"#) {
         let Ok(workload) = parse(&format!("-- @type: sql\n-- @name: A\n{sql}"), None) else { return Ok(()) };
         let spec = spec(json!({"parameters": [{"name": "a", "range": [1, 9]}, {"name": "b", "values": ["x"]}]}));
-        if let Ok(queries) = compile(&workload, &spec, Engine::Mysql) {
+        if let Ok(queries) = compile(&[placed(workload)], &spec, Engine::Mysql) {
             let tokens = lexer::tokens(&queries[0].sql, dialect(None, Some(Engine::Mysql))).unwrap();
             let placeholders = tokens.iter().filter(|token| token.kind == Kind::Symbol('?')).count();
             prop_assert_eq!(placeholders, queries[0].bindings.len());

@@ -182,7 +182,7 @@ fn the_longest_files_are_read_in_passing() {
         let text = body(&piece.repeat((1 << 18) / piece.len()));
         let Ok(workload) = parse(&text, None) else { continue };
         let spec = serde_json::from_value(serde_json::json!({"source": {"inline": "x"}})).unwrap();
-        let _ = crate::workload::compile(&workload, &spec, Engine::Mysql);
+        let _ = crate::workload::compile(&[crate::workload::Placed { path: String::new(), workload }], &spec, Engine::Mysql);
     }
     let text = body(&format!("SELECT 1{}", "\n".repeat(1_000_000)));
     assert_eq!(parse(&text, None).unwrap().queries[0].sql, "SELECT 1");

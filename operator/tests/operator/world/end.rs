@@ -52,5 +52,16 @@ pub fn describe_end(world: &World) -> String {
     writeln!(text, "told: {}", told.into_iter().collect::<Vec<_>>().join(" ")).unwrap();
     let stored: Vec<String> = world.vault.objects().into_keys().collect();
     writeln!(text, "stored: {}", stored.join(" ")).unwrap();
+    for (key, object) in world.vault.objects().into_iter().filter(|(key, _)| key.ends_with("/results.json")) {
+        let results: Value = serde_json::from_slice(&object).unwrap();
+        for source in results["observability"]["sources"].as_array().unwrap() {
+            let metrics =
+                source["metrics"].as_array().unwrap().iter().map(|metric| format!("{}={}", metric["name"], metric["values"].as_array().unwrap().len()));
+            writeln!(text, "{key}: {} {}", source["name"], metrics.collect::<Vec<_>>().join(" ")).unwrap();
+        }
+        if let Some(error) = results["collection_error"].as_str() {
+            writeln!(text, "{key}: {error}").unwrap();
+        }
+    }
     text
 }

@@ -19,7 +19,7 @@ use k8s_openapi::api::core::v1::Pod;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{OWN, SHOP, SimEntropy, World, watch, worker::SimWorkers};
+use super::{OWN, SHOP, SimEntropy, World, prometheus, watch, worker::SimWorkers};
 use crate::fake_api::{Line, labels, store::Change};
 
 /// How long nothing may happen for the world to count as settled.
@@ -36,6 +36,7 @@ pub fn context(world: &World, line: &Arc<Line>) -> (Context, tokio::sync::mpsc::
         vault: Arc::clone(&world.vault) as Arc<_>,
         workers: Arc::new(SimWorkers { world: world.clone(), line: Arc::clone(line) }),
         ledger: world.ledger.clone().map(|ledger| ledger as Arc<_>),
+        observatory: prometheus::observatory(),
     };
     let settings = Settings {
         namespace: OWN.to_owned(),

@@ -44,6 +44,8 @@ pub struct Scenario {
     pub script: Vec<(When, Act)>,
     /// Whether there is a ledger.
     pub ledger: bool,
+    /// What lies in the bucket from the beginning.
+    pub stored: Vec<(&'static str, &'static str)>,
 }
 
 pub const SECRET: &str = "
@@ -85,6 +87,36 @@ spec:
   load: {workers: 2, stages: [{name: steady, duration: 4s, vus: 8}]}
 ";
 
+/// Everything that the runs of existing clients need: several objects, raw samples, Prometheus, an id and a cluster of their own.
+pub const PLAN_OF_A_CLIENT: &str = "
+apiVersion: crucible.dev/v1alpha1
+kind: TestPlan
+metadata: {name: checkout}
+spec:
+  target: {engine: mysql, endpoint: 'mariadb.sut.svc:3306', database: shop, credentialsRef: {name: shop-login}}
+  workload: {source: {objects: [{key: workloads/lookup}, {key: workloads/old}]}}
+  load:
+    workers: 2
+    stages: [{name: steady, duration: 4s, vus: 8}]
+  observe:
+    prometheus:
+      - {name: engine, url: 'http://prometheus.monitoring.svc:9090/', metrics: [{name: qps, query: up}, {name: wrong, query: nonsense(}], resolution: 1s, maxPoints: 3}
+      - {name: late, source: stuck, metrics: [{name: one, query: up}, {name: two, query: up}]}
+      - {name: elsewhere, url: 'http://169.254.169.254', metrics: [{name: key, query: up}]}
+  results: {rawSamples: true, remoteWrite: {url: 'http://prometheus.monitoring.svc:9090/api/v1/write'}}
+";
+
+pub const RUN_OF_A_CLIENT: &str = "
+apiVersion: crucible.dev/v1alpha1
+kind: TestRun
+metadata: {name: run-a}
+spec:
+  planRef: {name: checkout}
+  runId: My.Plan_20260105-0800_0a1b2c3d
+  clusterSpec: {type: mysql, backend_node: {replica: 2}}
+  clusterSettings: max_connections=500
+";
+
 pub const RUN_A: &str = "
 apiVersion: crucible.dev/v1alpha1
 kind: TestRun
@@ -102,7 +134,13 @@ spec: {planRef: {name: checkout}, stop: false}
 impl Scenario {
     /// One run of a good plan, with nothing else happening.
     pub fn happy() -> Self {
-        Self { objects: vec![("secrets", SECRET), ("testplans", PLAN), ("testruns", RUN_A)], habits: Habits::default(), script: Vec::new(), ledger: false }
+        Self {
+            objects: vec![("secrets", SECRET), ("testplans", PLAN), ("testruns", RUN_A)],
+            habits: Habits::default(),
+            script: Vec::new(),
+            ledger: false,
+            stored: Vec::new(),
+        }
     }
 
     /// One run of a good plan beside a ledger, with something happening.
@@ -113,5 +151,15 @@ impl Scenario {
     /// The same with something happening.
     pub fn with(script: &[(When, Act)]) -> Self {
         Self { script: script.to_vec(), ..Self::happy() }
+    }
+
+    /// The run of a client that came from the earlier system.
+    pub fn of_a_client() -> Self {
+        let objects = vec![("secrets", SECRET), ("testplans", PLAN_OF_A_CLIENT), ("testruns", RUN_OF_A_CLIENT)];
+        let stored = vec![
+            ("workloads/lookup", "-- @type: sql\n-- @name: PointLookup\nSELECT 1;"),
+            ("workloads/old", "-- @name: CountAll\nSELECT COUNT(*) FROM orders;"),
+        ];
+        Self { objects, stored, ..Self::happy() }
     }
 }

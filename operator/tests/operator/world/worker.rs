@@ -193,7 +193,11 @@ impl SimWorker {
             }
         }
         let errors = format!("{{\"worker\":{},\"samples\":[]}}", self.index);
-        BTreeMap::from([(format!("histograms/worker-{}.hlog", self.index), log), (format!("errors/worker-{}.json", self.index), errors)])
+        let mut files = BTreeMap::from([(format!("histograms/worker-{}.hlog", self.index), log), (format!("errors/worker-{}.json", self.index), errors)]);
+        if self.plan.spec.results.raw_samples {
+            files.insert(format!("k6_raw_{}_0.csv", self.index), "metric_name,timestamp,metric_value\n".to_owned());
+        }
+        files
     }
 }
 
