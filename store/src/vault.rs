@@ -11,9 +11,11 @@ use jiff::Timestamp;
 use tokio::io::AsyncBufRead;
 
 pub mod memory;
+pub mod multipart;
 pub mod s3;
 
 pub use memory::MemoryVault;
+pub use multipart::{Part, PartOnce, PendingUpload};
 pub use s3::{S3Settings, S3Vault};
 
 /// The bytes of an object as they arrive. Nothing is held but what was read ahead.
@@ -42,6 +44,38 @@ pub trait Vault: Send + Sync + 'static {
 
     /// A request that stores exactly these bytes under exactly this key, once signed usable by whoever holds it until it expires.
     async fn presign_put(&self, put: &PutOnce<'_>) -> Result<SignedRequest, VaultError>;
+
+    /// A request that reads exactly this object and has browsers store it rather than show it, usable by whoever holds it until it expires.
+    async fn presign_get(&self, get: &GetOnce<'_>) -> Result<SignedRequest, VaultError>;
+
+    /// The names right below a prefix that ends in `/`: of `a/b/c` below `a/` that is `b`. Objects that lie there themselves are not among them.
+    async fn folders(&self, prefix: &str) -> Result<Vec<String>, VaultError>;
+
+    /// Begins an object that arrives in parts, and answers the id that the parts are sent under. Nothing is stored under the key until it is completed.
+    async fn begin_upload(&self, key: &str) -> Result<String, VaultError>;
+
+    /// A request that stores one part of an upload, once signed usable by whoever holds it until it expires.
+    async fn presign_part(&self, part: &PartOnce<'_>) -> Result<SignedRequest, VaultError>;
+
+    /// Makes the object out of its parts, in the order of their numbers. Completing twice is completing once.
+    async fn complete_upload(&self, key: &str, upload_id: &str, parts: &[Part]) -> Result<(), VaultError>;
+
+    /// Forgets an upload and its parts. One that is not there is forgotten already.
+    async fn abort_upload(&self, key: &str, upload_id: &str) -> Result<(), VaultError>;
+
+    /// Every upload below `prefix` that was begun and neither completed nor aborted.
+    async fn pending_uploads(&self, prefix: &str) -> Result<Vec<PendingUpload>, VaultError>;
+}
+
+/// What a signed request may read: one key, once stored under one name.
+#[derive(Clone, Copy, Debug)]
+pub struct GetOnce<'a> {
+    /// The object's key.
+    pub key: &'a str,
+    /// What a browser stores it as.
+    pub file_name: &'a str,
+    /// For how long the request may be used.
+    pub expires: Duration,
 }
 
 /// What a signed request may store: one key, one length, one content.

@@ -1,5 +1,7 @@
 //! A vault in memory: for tests, and for nothing else. It can be told to be unavailable.
 
+mod uploads;
+
 use std::{
     collections::BTreeMap,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -9,7 +11,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use super::{Entry, ObjectReader, PutOnce, SignedRequest, Vault, VaultError};
+use super::{Entry, GetOnce, ObjectReader, Part, PartOnce, PendingUpload, PutOnce, SignedRequest, Vault, VaultError};
 
 /// The name that every vault in memory gives its bucket.
 pub const BUCKET: &str = "memory";
@@ -23,6 +25,7 @@ pub struct MemoryVault {
 #[derive(Debug, Default)]
 struct State {
     objects: BTreeMap<String, Bytes>,
+    uploads: uploads::Uploads,
     down: bool,
 }
 
@@ -110,6 +113,42 @@ impl Vault for MemoryVault {
     async fn presign_put(&self, put: &PutOnce<'_>) -> Result<SignedRequest, VaultError> {
         let headers = BTreeMap::from([("content-length".to_owned(), put.bytes.to_string()), ("x-amz-checksum-sha256".to_owned(), hex(&put.sha256))]);
         Ok(SignedRequest { url: format!("memory://{}", put.key), headers })
+    }
+
+    async fn presign_get(&self, get: &GetOnce<'_>) -> Result<SignedRequest, VaultError> {
+        Ok(SignedRequest { url: format!("memory://{}?attachment={}&expires={}", get.key, get.file_name, get.expires.as_secs()), headers: BTreeMap::new() })
+    }
+
+    async fn folders(&self, prefix: &str) -> Result<Vec<String>, VaultError> {
+        let state = self.reachable(prefix)?;
+        let names = state.objects.keys().filter_map(|key| key.strip_prefix(prefix)?.split_once('/')).map(|(name, _)| name.to_owned());
+        Ok(names.collect::<std::collections::BTreeSet<_>>().into_iter().collect())
+    }
+
+    async fn begin_upload(&self, key: &str) -> Result<String, VaultError> {
+        Ok(self.reachable(key)?.uploads.begin(key))
+    }
+
+    async fn presign_part(&self, part: &PartOnce<'_>) -> Result<SignedRequest, VaultError> {
+        let PartOnce { key, upload_id, number, expires } = part;
+        Ok(SignedRequest { url: format!("memory://{key}?uploadId={upload_id}&partNumber={number}&expires={}", expires.as_secs()), headers: BTreeMap::new() })
+    }
+
+    async fn complete_upload(&self, key: &str, upload_id: &str, parts: &[Part]) -> Result<(), VaultError> {
+        let mut state = self.reachable(key)?;
+        if let Some(body) = state.uploads.complete(key, upload_id, parts)? {
+            state.objects.insert(key.to_owned(), body);
+        }
+        Ok(())
+    }
+
+    async fn abort_upload(&self, key: &str, upload_id: &str) -> Result<(), VaultError> {
+        self.reachable(key)?.uploads.abort(key, upload_id);
+        Ok(())
+    }
+
+    async fn pending_uploads(&self, prefix: &str) -> Result<Vec<PendingUpload>, VaultError> {
+        Ok(self.reachable(prefix)?.uploads.pending(prefix))
     }
 }
 

@@ -3,6 +3,8 @@
 //! Two clients share one configuration: ours talks to the endpoint as the operator sees it; the other only signs, for
 //! the endpoint as the worker pods see it, since the host is part of the signature.
 
+mod uploads;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
@@ -10,14 +12,14 @@ use aws_sdk_s3::{
     Client,
     config::{BehaviorVersion, Region, RequestChecksumCalculation, ResponseChecksumValidation, retry::RetryConfig, timeout::TimeoutConfig},
     error::{ProvideErrorMetadata, SdkError},
-    presigning::PresigningConfig,
+    presigning::{PresignedRequest, PresigningConfig},
     primitives::{ByteStream, DateTime},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use super::{Entry, ObjectReader, PutOnce, SignedRequest, Vault, VaultError};
+use super::{Entry, GetOnce, ObjectReader, Part, PartOnce, PendingUpload, PutOnce, SignedRequest, Vault, VaultError};
 
 /// How long one attempt may wait for the first byte of an answer.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -59,6 +61,12 @@ impl S3Vault {
             Client::from_conf(config.build())
         };
         Self { signer: client_for(worker_endpoint.or_else(|| endpoint.clone())), client: client_for(endpoint), bucket }
+    }
+
+    /// For how long a signature holds.
+    fn within(&self, key: &str, expires: Duration) -> Result<PresigningConfig, VaultError> {
+        let refused = |_| VaultError::Refused { bucket: self.bucket.clone(), key: key.to_owned(), code: "the expiry is out of range".to_owned() };
+        PresigningConfig::expires_in(expires).map_err(refused)
     }
 
     fn error<E, R>(&self, key: &str, error: &SdkError<E, R>) -> VaultError
@@ -125,7 +133,7 @@ impl Vault for S3Vault {
     async fn presign_put(&self, put: &PutOnce<'_>) -> Result<SignedRequest, VaultError> {
         let PutOnce { key, bytes, sha256, expires } = *put;
         let refused = |code: &str| VaultError::Refused { bucket: self.bucket.clone(), key: key.to_owned(), code: code.to_owned() };
-        let expires = PresigningConfig::expires_in(expires).map_err(|_| refused("the expiry is out of range"))?;
+        let expires = self.within(key, expires)?;
         let length = i64::try_from(bytes).map_err(|_| refused("the object is too large"))?;
         let request = self
             .signer
@@ -137,9 +145,54 @@ impl Vault for S3Vault {
             .presigned(expires)
             .await
             .map_err(|e| self.error(key, &e))?;
-        let headers = request.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        Ok(SignedRequest { url: request.uri().to_owned(), headers })
+        Ok(signed(&request))
     }
+
+    async fn presign_get(&self, get: &GetOnce<'_>) -> Result<SignedRequest, VaultError> {
+        let GetOnce { key, file_name, expires } = *get;
+        let name: String = file_name.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' }).collect();
+        let request = self.signer.get_object().bucket(&self.bucket).key(key);
+        // What somebody else wrote is stored by a browser, never run in it.
+        let request = request.response_content_disposition(format!("attachment; filename=\"{name}\"")).response_content_type("application/octet-stream");
+        let request = request.presigned(self.within(key, expires)?).await.map_err(|e| self.error(key, &e))?;
+        Ok(signed(&request))
+    }
+
+    async fn folders(&self, prefix: &str) -> Result<Vec<String>, VaultError> {
+        let mut names = Vec::new();
+        let mut pages = self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix).delimiter("/").into_paginator().send();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|e| self.error(prefix, &e))?;
+            let below = page.common_prefixes().iter().filter_map(|found| found.prefix()?.strip_prefix(prefix)?.strip_suffix('/'));
+            names.extend(below.map(str::to_owned));
+        }
+        Ok(names)
+    }
+
+    async fn begin_upload(&self, key: &str) -> Result<String, VaultError> {
+        self.begin(key).await
+    }
+
+    async fn presign_part(&self, part: &PartOnce<'_>) -> Result<SignedRequest, VaultError> {
+        self.sign_part(part).await
+    }
+
+    async fn complete_upload(&self, key: &str, upload_id: &str, parts: &[Part]) -> Result<(), VaultError> {
+        self.complete(key, upload_id, parts).await
+    }
+
+    async fn abort_upload(&self, key: &str, upload_id: &str) -> Result<(), VaultError> {
+        self.abort(key, upload_id).await
+    }
+
+    async fn pending_uploads(&self, prefix: &str) -> Result<Vec<PendingUpload>, VaultError> {
+        self.pending(prefix).await
+    }
+}
+
+fn signed(request: &PresignedRequest) -> SignedRequest {
+    let headers = request.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    SignedRequest { url: request.uri().to_owned(), headers }
 }
 
 /// What is common to the raw answers of the AWS client.
