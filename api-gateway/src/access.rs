@@ -49,12 +49,17 @@ const fn legacy(verb: &'static str, resource: &'static str) -> Right {
     Right { verb, resource, place: Place::Legacy }
 }
 
+const fn named(verb: &'static str, resource: &'static str) -> Right {
+    Right { verb, resource, place: Place::Named }
+}
+
 const fn route(method: Method, path: &'static str, rights: &'static [Right]) -> Route {
     Route { method, path, rights }
 }
 
 const PLANS: &str = "testplans";
 const RUNS: &str = "testruns";
+const FIXTURES: &str = "fixtures";
 
 /// Every route that asks for rights.
 pub const ROUTES: &[Route] = &[
@@ -68,6 +73,31 @@ pub const ROUTES: &[Route] = &[
     route(Method::POST, "/v1/workloads", &[legacy("update", PLANS)]),
     route(Method::GET, "/v1/workloads", &[legacy("list", PLANS)]),
     route(Method::GET, "/v1/workloads/{workload_id}", &[legacy("get", PLANS)]),
+    route(Method::GET, "/fixtures", &[legacy("list", FIXTURES)]),
+    route(Method::GET, "/fixtures/{fixture_id}", &[legacy("get", FIXTURES)]),
+    route(Method::DELETE, "/fixtures/{fixture_id}/{file}", &[legacy("delete", FIXTURES)]),
+    route(Method::POST, "/fixtures/{fixture_id}/{file}/multipart/init", &[legacy("update", FIXTURES)]),
+    // Whoever holds the address may write.
+    route(Method::GET, "/fixtures/{fixture_id}/{file}/multipart/{upload_id}/part/{part_number}", &[legacy("update", FIXTURES)]),
+    route(Method::POST, "/fixtures/{fixture_id}/{file}/multipart/{upload_id}/complete", &[legacy("update", FIXTURES)]),
+    route(Method::GET, "/v1/test-runs/{run_id}/decision", &[legacy("get", RUNS)]),
+    route(Method::GET, "/v1/test-runs/{run_id}/logs", &[legacy("get", RUNS)]),
+    route(Method::GET, "/apis/crucible.dev/v1alpha1/namespaces/{namespace}/plans", &[named("list", PLANS)]),
+    route(Method::POST, "/apis/crucible.dev/v1alpha1/namespaces/{namespace}/plans", &[named("create", PLANS)]),
+    route(Method::GET, "/apis/crucible.dev/v1alpha1/namespaces/{namespace}/plans/{name}", &[named("get", PLANS)]),
+    route(Method::DELETE, "/apis/crucible.dev/v1alpha1/namespaces/{namespace}/plans/{name}", &[named("delete", PLANS)]),
+    route(Method::GET, "/apis/crucible.dev/v1alpha1/namespaces/{namespace}/runs", &[named("list", RUNS)]),
+    route(Method::POST, "/apis/crucible.dev/v1alpha1/namespaces/{namespace}/runs", &[named("create", RUNS)]),
+    route(Method::GET, "/apis/crucible.dev/v1alpha1/namespaces/{namespace}/runs/{name}", &[named("get", RUNS)]),
+    route(Method::DELETE, "/apis/crucible.dev/v1alpha1/namespaces/{namespace}/runs/{name}", &[named("delete", RUNS)]),
+    route(Method::POST, "/apis/crucible.dev/v1alpha1/namespaces/{namespace}/runs/{name}/stop", &[named("update", RUNS)]),
+    route(Method::GET, "/apis/crucible.dev/v1alpha1/namespaces/{namespace}/runs/{name}/decision", &[named("get", RUNS)]),
+    route(Method::GET, "/apis/crucible.dev/v1alpha1/namespaces/{namespace}/runs/{name}/events", &[named("watch", RUNS)]),
+    route(Method::GET, "/apis/crucible.dev/v1alpha1/namespaces/{namespace}/runs/{name}/artifacts", &[named("get", RUNS)]),
+    route(Method::GET, "/apis/crucible.dev/v1alpha1/namespaces/{namespace}/fixtures", &[named("list", FIXTURES)]),
+    route(Method::POST, "/apis/crucible.dev/v1alpha1/namespaces/{namespace}/fixtures", &[named("create", FIXTURES)]),
+    route(Method::GET, "/apis/crucible.dev/v1alpha1/namespaces/{namespace}/fixtures/{name}", &[named("get", FIXTURES)]),
+    route(Method::DELETE, "/apis/crucible.dev/v1alpha1/namespaces/{namespace}/fixtures/{name}", &[named("delete", FIXTURES)]),
 ];
 
 static BY_PATH: LazyLock<HashMap<&'static str, Vec<&'static Route>>> = LazyLock::new(|| {

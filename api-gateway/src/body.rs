@@ -94,7 +94,8 @@ pub fn typed<T: DeserializeOwned>(text: &[u8]) -> Result<T, ApiError> {
     })
 }
 
-fn step(segment: &serde_path_to_error::Segment) -> Option<Loc> {
+/// One step on the way to what does not fit.
+pub fn step(segment: &serde_path_to_error::Segment) -> Option<Loc> {
     match segment {
         serde_path_to_error::Segment::Seq { index } => Some(Loc::At(*index)),
         serde_path_to_error::Segment::Map { key } => Some(Loc::Field(key.clone())),

@@ -15,7 +15,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use crate::{auth::Caller, error::ApiError, state::Gateway};
+use crate::{auth::Caller, error::ApiError, native, state::Gateway};
 
 /// The name that a request is known by on both sides.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -57,6 +57,7 @@ pub async fn front(State(gateway): State<Gateway>, request: Request, next: Next)
     let id = gateway.request_ids.of(request.headers());
     let method = request.method().clone();
     let path = if is_write(&method) { Some(request.uri().path().to_owned()) } else { None };
+    let problems = native::speaks_problems(request.uri().path());
     let mut response = match admit(request.headers()) {
         Err(error) => error.into_response(),
         Ok(()) => match tokio::time::timeout(ANSWERING, next.run(request)).await {
@@ -66,6 +67,9 @@ pub async fn front(State(gateway): State<Gateway>, request: Request, next: Next)
     };
     gateway.metrics.answered(response.status(), begun.elapsed());
     log(&response, &method, path.as_deref(), &id);
+    if problems {
+        response = native::rewrite(response);
+    }
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, id);
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

@@ -1,6 +1,7 @@
 //! The routes that clients of the earlier system call: their shapes, our behaviour. All of them work in one namespace.
 
 mod artifacts;
+mod fixtures;
 mod inventory;
 mod names;
 mod objects;
@@ -14,7 +15,13 @@ mod workloads;
 use axum::http::HeaderName;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+pub(crate) use artifacts::MOST_RESULTS;
+pub use fixtures::sweep;
 pub use names::RunId;
+pub(crate) use names::param;
+pub(crate) use objects::read as object;
+pub(crate) use query::{Asked, limit, read_cursor, write_cursor};
+pub(crate) use status::unknown;
 
 use crate::state::Gateway;
 
@@ -40,4 +47,10 @@ pub fn routes() -> OpenApiRouter<Gateway> {
         .routes(routes!(artifacts::results))
         .routes(routes!(workloads::store, workloads::list))
         .routes(routes!(workloads::read))
+        .routes(routes!(fixtures::list))
+        .routes(routes!(fixtures::files))
+        .routes(routes!(fixtures::remove))
+        .routes(routes!(fixtures::begin))
+        .routes(routes!(fixtures::sign))
+        .routes(routes!(fixtures::complete))
 }

@@ -14,6 +14,7 @@ pub mod error;
 pub mod front;
 pub mod legacy;
 pub mod listener;
+pub mod native;
 pub mod openapi;
 pub mod rbac;
 pub mod router;

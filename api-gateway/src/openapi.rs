@@ -20,7 +20,9 @@ use utoipa::{
         (name = "plans", description = "Stored plans."),
         (name = "runs", description = "Runs, from their submit to their results."),
         (name = "workloads", description = "Query files."),
+        (name = "fixtures", description = "Datasets; their files go to the bucket in parts, by signed addresses."),
         (name = "systems", description = "Systems under test."),
+        (name = "native", description = "The cluster's own objects, of any namespace; errors as RFC 9457 has them."),
         (name = "service", description = "The service itself."),
     ),
     modifiers(&Bearer)

@@ -6,17 +6,22 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use crate::{access, admin, error::ApiError, front, legacy, openapi, state::Gateway};
+use crate::{access, admin, error::ApiError, front, legacy, native, openapi, state::Gateway};
 
-/// The routes that ask for rights, with their description.
+/// Every route with its description.
 pub fn described() -> OpenApiRouter<Gateway> {
-    OpenApiRouter::with_openapi(openapi::Description::openapi()).merge(legacy::open()).merge(legacy::routes())
+    OpenApiRouter::with_openapi(openapi::Description::openapi()).merge(legacy::open()).merge(guarded())
+}
+
+/// The routes that ask for rights.
+fn guarded() -> OpenApiRouter<Gateway> {
+    legacy::routes().merge(native::routes())
 }
 
 /// Everything that the API's port answers.
 pub fn routes(gateway: Gateway) -> Router {
     let document = Bytes::from(openapi::document());
-    let guarded: Router<Gateway> = legacy::routes().into();
+    let guarded: Router<Gateway> = guarded().into();
     let guarded = guarded.route_layer(middleware::from_fn_with_state(gateway.clone(), access::guard));
     let open: Router<Gateway> = legacy::open().into();
     let open = open

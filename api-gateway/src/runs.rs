@@ -13,7 +13,7 @@ use std::{
     cmp::Reverse,
     collections::{BTreeMap, HashMap, VecDeque},
     ops::Bound,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
 use crucible_crds::TestRun;
@@ -32,6 +32,8 @@ const GONE: usize = 256;
 
 /// The runs of every namespace that is watched.
 pub struct Runs {
+    /// The one namespace that is watched, where it is one.
+    only: OnceLock<Box<str>>,
     state: RwLock<State>,
     changes: broadcast::Sender<Arc<Run>>,
 }
@@ -55,11 +57,21 @@ struct Space {
 
 impl Default for Runs {
     fn default() -> Self {
-        Self { state: RwLock::default(), changes: broadcast::Sender::new(BACKLOG) }
+        Self { only: OnceLock::new(), state: RwLock::default(), changes: broadcast::Sender::new(BACKLOG) }
     }
 }
 
 impl Runs {
+    /// From now on only this namespace counts as watched.
+    pub fn follow_only(&self, namespace: &str) {
+        let _ = self.only.set(namespace.into());
+    }
+
+    /// Whether runs of this namespace are watched: of another one nothing is known.
+    pub fn follows(&self, namespace: &str) -> bool {
+        self.only.get().is_none_or(|only| **only == *namespace)
+    }
+
     /// Whether every run has been listed once.
     pub fn is_synced(&self) -> bool {
         self.read().synced

@@ -16,7 +16,7 @@ use crate::{
     Config, admin,
     args::AuthConfig,
     auth::{Gate, StaticTokens},
-    listener, router, runs,
+    legacy, listener, router, runs,
     state::{Abilities, Clock, Entropy, Gateway},
 };
 
@@ -31,7 +31,10 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let abilities = Abilities { client: client.clone(), ledger, vault, gate, clock: Arc::new(SystemClock), entropy: Arc::new(SystemEntropy) };
     let gateway = Gateway::new(abilities, settings);
 
-    let stop = stop_on_signal()?;
+    if let Some(namespace) = &watch_namespace {
+        gateway.runs.follow_only(namespace);
+    }
+    let stop = stop_on_signal(gateway.ending.clone())?;
     let api = TcpListener::bind(address).await.with_context(|| format!("failed to listen on {address}"))?;
     let metrics = TcpListener::bind(metrics_address).await.with_context(|| format!("failed to listen on {metrics_address}"))?;
     tracing::info!(%address, %metrics_address, "listening");
@@ -40,7 +43,11 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         None => Api::all(client),
     };
     let following = tokio::spawn(runs::follow(watched, Arc::clone(&gateway.runs), stop.clone()));
-    tokio::join!(listener::serve(api, router::routes(gateway.clone()), stop.clone()), listener::serve(metrics, admin::routes(gateway), stop));
+    tokio::join!(
+        listener::serve(api, router::routes(gateway.clone()), stop.clone()),
+        listener::serve(metrics, admin::routes(gateway.clone()), stop.clone()),
+        legacy::sweep(gateway, stop)
+    );
     following.await.context("following the runs broke off")
 }
 
@@ -55,9 +62,8 @@ fn gate(auth: &AuthConfig) -> anyhow::Result<Gate> {
     })
 }
 
-/// Cancelled when the process is told to end.
-fn stop_on_signal() -> anyhow::Result<CancellationToken> {
-    let stop = CancellationToken::new();
+/// `stop`, cancelled when the process is told to end.
+fn stop_on_signal(stop: CancellationToken) -> anyhow::Result<CancellationToken> {
     let mut terminate = signal(SignalKind::terminate()).context("failed to listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("failed to listen for SIGINT")?;
     let cancel = stop.clone();

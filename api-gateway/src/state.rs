@@ -5,6 +5,7 @@ use std::{ops::Deref, sync::Arc};
 use crucible_store::{Ledger, Vault};
 use jiff::Timestamp;
 use kube::Client;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     args::Settings,
@@ -70,6 +71,8 @@ pub struct Shared {
     pub metrics: Metrics,
     /// Ids of requests.
     pub request_ids: RequestIds,
+    /// Done when the process is about to end: streams close, so that nobody waits for them.
+    pub ending: CancellationToken,
 }
 
 impl Gateway {
@@ -80,7 +83,8 @@ impl Gateway {
         let runs = Arc::new(Runs::default());
         let listed = Merged { runs: Arc::clone(&runs), ledger: ledger.clone(), ask: Arc::new(Ask::default()) };
         let request_ids = RequestIds::new(hex(&entropy.bytes(), 4));
-        Self(Arc::new(Shared { client, ledger, vault, gate, clock, entropy, settings, runs, listed, metrics: Metrics::default(), request_ids }))
+        let (metrics, ending) = (Metrics::default(), CancellationToken::new());
+        Self(Arc::new(Shared { client, ledger, vault, gate, clock, entropy, settings, runs, listed, metrics, request_ids, ending }))
     }
 }
 

@@ -5,8 +5,10 @@ use std::{
     future::Future,
     hash::Hash,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
+
+use tokio::time::Instant;
 
 /// How many answers are remembered at most.
 const MOST: usize = 8192;

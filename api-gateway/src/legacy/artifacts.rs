@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// No results are larger.
-const MOST_RESULTS: u64 = 64 << 20;
+pub const MOST_RESULTS: u64 = 64 << 20;
 /// No list of events is larger.
 const MOST_EVENTS: u64 = 8 << 20;
 /// What clients of the earlier system look for while results are missing.

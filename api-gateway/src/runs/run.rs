@@ -83,6 +83,8 @@ pub struct Run {
     /// The answer to a question for the status. Its first `row` bytes and a closing brace are the run in a list.
     body: Bytes,
     row: usize,
+    /// The run in few words, as native routes show it.
+    outline: Bytes,
 }
 
 impl Run {
@@ -95,6 +97,7 @@ impl Run {
         let room = told.room.filter(|_| status == "WAITING_ROOM").map(|(ready_count, target_count)| WaitingRoomBody { ready_count, target_count });
         let (body, row) = bytes(&body_of(&told, status), room);
         let request = run.metadata.annotations.as_ref().and_then(|all| all.get(crate::legacy::REQUEST)).map(|text| text.as_str().into());
+        let outline = crate::native::outline(run, &told.run_id);
         Some(Self {
             namespace: told.namespace.into(),
             name: told.name.into(),
@@ -110,6 +113,7 @@ impl Run {
             request,
             body,
             row,
+            outline,
         })
     }
 
@@ -180,6 +184,11 @@ impl Run {
     /// The answer to a question for its status, ready to be sent.
     pub fn status_body(&self) -> Bytes {
         self.body.clone()
+    }
+
+    /// The run in few words, as native routes show it.
+    pub fn outline(&self) -> &Bytes {
+        &self.outline
     }
 
     /// Writes it as it stands in a list.

@@ -70,6 +70,11 @@ impl Cluster {
         self.state().tokens.insert(token.to_owned(), (user.to_owned(), audience.to_owned()));
     }
 
+    /// A token that is not valid any more.
+    pub fn remove_token(&self, token: &str) {
+        self.state().tokens.remove(token);
+    }
+
     /// Lets somebody do something.
     pub fn allow(&self, user: &str, verb: &str, resource: &str, namespace: &str) {
         self.state().rights.push((user.to_owned(), verb.to_owned(), resource.to_owned(), namespace.to_owned()));
@@ -103,7 +108,9 @@ impl Cluster {
     fn keep(&self, state: &mut State, key: &Key, mut object: Value) -> Value {
         state.version += 1;
         let event = if state.objects.contains_key(key) { "MODIFIED" } else { "ADDED" };
-        let defaults = json!({"namespace": key.1, "name": key.2, "uid": format!("uid-{}", state.version), "creationTimestamp": "2026-01-05T08:00:00Z"});
+        // What is written anew without a uid is the object that was there.
+        let uid = state.objects.get(key).map_or_else(|| json!(format!("uid-{}", state.version)), |known| known["metadata"]["uid"].clone());
+        let defaults = json!({"namespace": key.1, "name": key.2, "uid": uid, "creationTimestamp": "2026-01-05T08:00:00Z"});
         for (field, value) in defaults.as_object().unwrap() {
             if object["metadata"][field].is_null() {
                 object["metadata"][field] = value.clone();

@@ -12,6 +12,7 @@ use axum::{
     Router,
     body::Body,
     http::{HeaderMap, Request},
+    response::Response,
 };
 use bytes::Bytes;
 use crucible_api_gateway::{
@@ -137,6 +138,11 @@ impl World {
         self.cluster.put("testruns", NAMESPACE, &run);
         let version: u64 = self.cluster.find("testruns", name).unwrap()["metadata"]["resourceVersion"].as_str().unwrap().parse().unwrap();
         self.until("the run is known", |world| world.gateway.runs.by_name(NAMESPACE, name).is_some_and(|run| run.version() >= version)).await;
+    }
+
+    /// An answer that is still being given.
+    pub async fn stream(&self, request: Request<Body>) -> Response {
+        self.routes.clone().oneshot(request).await.unwrap()
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {

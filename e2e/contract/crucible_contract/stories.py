@@ -110,7 +110,7 @@ def begin(api: httpx.Client, bucket: Bucket, ledger: Ledger) -> Stories:
     curl = Curl()
     inter_plan, inter = _inter(api, ledger)
     # Where there is no row yet, the tests of the row and of the events both say so.
-    events = Events(f"/v1alpha1/namespaces/{NAMESPACE}/runs/{(inter.row or {}).get('name')}/events")
+    events = Events(f"/apis/crucible.dev/v1alpha1/namespaces/{NAMESPACE}/runs/{(inter.row or {}).get('name')}/events")
     masked_read, masked = _masked(api, ledger)
     foreign_object, foreign = _foreign(api, bucket, ledger)
     return Stories(

@@ -163,7 +163,7 @@ def test_the_owner_may_do_what_the_routes_are_for(gate: Gate, runs: Stories) -> 
 
 def test_the_stranger_may_use_what_is_theirs(gate: Gate) -> None:
     with gate.client("stranger") as stranger:
-        answer = stranger.get(f"/v1alpha1/namespaces/{OTHER}/runs")
+        answer = stranger.get(f"/apis/crucible.dev/v1alpha1/namespaces/{OTHER}/runs")
         assert answer.status_code == 200 and TAG not in answer.text.replace(OTHER, "")
 
 

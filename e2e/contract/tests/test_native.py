@@ -8,7 +8,7 @@ from crucible_contract.plans import as_yaml, plan
 from crucible_contract.settings import NAMESPACE, TAG
 from crucible_contract.stories import Stories
 
-BASE = f"/v1alpha1/namespaces/{NAMESPACE}"
+BASE = f"/apis/crucible.dev/v1alpha1/namespaces/{NAMESPACE}"
 
 
 def _name(ledger: Ledger, run_id: str) -> str:
