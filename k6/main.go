@@ -3,12 +3,17 @@
 package main
 
 import (
+	"os"
+
 	"go.k6.io/k6/v2/cmd"
 
 	"crucible.dev/k6/ext"
 )
 
 func main() {
+	if len(os.Args) == 3 && os.Args[1] == ext.AskCommand {
+		os.Exit(ext.Ask(os.Args[2], os.Stdin, os.Stdout))
+	}
 	ext.Begin()
 	cmd.Execute()
 }

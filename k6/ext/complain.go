@@ -98,14 +98,16 @@ func (c *complaints) withoutPassword(message string) string {
 	return strings.ReplaceAll(message, c.password, passwordReplacing)
 }
 
-func shorten(message string) string {
-	message = strings.ToValidUTF8(message, "\uFFFD")
-	if len(message) <= maxMessageLength {
-		return message
+func shorten(message string) string { return cut(message, maxMessageLength) }
+
+// cut keeps at most so many bytes of a text, and no half of a character.
+func cut(text string, most int) string {
+	text = strings.ToValidUTF8(text, "\uFFFD")
+	if len(text) <= most {
+		return text
 	}
-	cut := maxMessageLength
-	for !utf8.RuneStart(message[cut]) {
-		cut--
+	for !utf8.RuneStart(text[most]) {
+		most--
 	}
-	return message[:cut]
+	return text[:most]
 }

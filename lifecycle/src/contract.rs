@@ -188,6 +188,9 @@ pub struct WorkerReport {
     /// What is to be uploaded, from state `Finished` on.
     #[serde(default)]
     pub files: Vec<ResultFile>,
+    /// What the system under test answered to the plan's invariants; only of the worker that asks, from state `Uploaded` on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<InvariantAnswer>,
     /// Processor seconds that the worker with its k6 has used while the load was on.
     #[serde(default)]
     pub cpu_seconds: f64,
@@ -232,6 +235,19 @@ pub struct ResultFile {
     pub bytes: u64,
     /// SHA-256 of its bytes, in hex.
     pub sha256: String,
+}
+
+/// Whether one invariant holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InvariantAnswer {
+    /// The invariant's name in the plan.
+    pub name: String,
+    /// Whether the answer was the expected one; nothing where there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<bool>,
+    /// The answer, or why there was none, in at most 64 characters.
+    pub said: String,
 }
 
 /// The body of `POST /start`. The first one that is accepted counts; later ones change nothing.
@@ -308,4 +324,7 @@ pub struct WorkerOutcome {
     /// What it wrote.
     #[serde(default)]
     pub files: Vec<ResultFile>,
+    /// What the system under test answered to the plan's invariants, where this worker asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<InvariantAnswer>,
 }

@@ -5,6 +5,7 @@
 //! microseconds.
 
 pub mod build;
+pub mod chaos;
 pub mod class;
 pub mod contract;
 pub mod histogram;

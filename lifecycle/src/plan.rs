@@ -2,8 +2,10 @@
 //! them. It refuses what the schema and the rules of the CRD cannot: whatever takes two fields, a parser or a sum.
 
 mod endpoint;
+mod faults;
 mod identity;
 mod limits;
+mod map_keys;
 
 pub use endpoint::{EndpointError, HostPort, sut_identity};
 pub use identity::{digest, is_of_its_time, run_id, sha256_hex};
@@ -29,6 +31,7 @@ pub struct Resolved {
 pub fn resolve<T: AsRef<str>>(spec: &TestPlanSpec, texts: &[T]) -> Result<Resolved, Vec<Problem>> {
     let mut problems = Problems::default();
     limits::check(spec, &mut problems);
+    faults::check(spec, &mut problems);
     let queries = queries(spec, texts).unwrap_or_else(|found| {
         problems.extend(found);
         Vec::new()

@@ -1,16 +1,22 @@
 //! What the results of a run say, once the workers' logs are merged: numbers first, then the verdict on them, then the
 //! files that are written from both.
 
+mod chaos_events;
 mod json;
 mod markdown;
 mod merge;
 pub mod observability;
+mod resilience;
 #[cfg(test)]
 pub(crate) mod sample;
 mod samples;
+mod windows;
 
+pub use chaos_events::{FaultRecord, chaos_events};
 pub use merge::{MergeError, MergeProblem, Merger};
-pub use samples::{ErrorSample, SampleGroup, group_samples};
+pub use resilience::{Baseline, Recovery, Resilience, resilience};
+pub use samples::{ErrorSample, SampleGroup, add_up_reconnects, group_samples};
+pub use windows::{Part, Window, WindowRow, windows};
 
 use std::collections::BTreeMap;
 
@@ -21,7 +27,11 @@ use crucible_crds::{
 };
 use jiff::Timestamp;
 
-use crate::{class::Class, contract::FrozenPlan, histogram::Histogram};
+use crate::{
+    class::Class,
+    contract::{FrozenPlan, InvariantAnswer},
+    histogram::Histogram,
+};
 use observability::SourceReading;
 
 /// Everything that was measured, merged over all workers.
@@ -35,6 +45,8 @@ pub struct Summary {
     pub stages: Vec<Row>,
     /// Each query in each stage, by query, then by stage.
     pub cells: Vec<Row>,
+    /// All queries in the time of each fault and of the recovery from it.
+    pub windows: Vec<WindowRow>,
     /// Second by second.
     pub timeline: Timeline,
     /// What each worker's log held, by index.
@@ -159,6 +171,20 @@ pub struct Point {
     pub errors: BTreeMap<Class, u64>,
     /// How long answered queries took; nothing where none was answered.
     pub latency: Option<Latency>,
+    /// How often a virtual user got a new connection after it had lost its own.
+    pub reconnects: u64,
+}
+
+impl Timeline {
+    /// Takes in how often virtual users got new connections, by second.
+    pub fn add_reconnects(&mut self, seconds: &BTreeMap<u64, u64>) {
+        for (second, count) in seconds {
+            let index = usize::try_from(second / self.seconds_per_point.max(1)).unwrap_or(usize::MAX);
+            if let Some(point) = self.points.get_mut(index) {
+                point.reconnects = point.reconnects.saturating_add(*count);
+            }
+        }
+    }
 }
 
 /// What the log of one worker held.
@@ -215,6 +241,50 @@ pub struct Facts {
     pub ended_early: Option<EndedEarly>,
     /// Workers that handed in results without the raw samples that the plan asks for.
     pub without_raw_samples: Vec<u32>,
+    /// What became of each fault, in the plan's order.
+    pub faults: Vec<FaultFact>,
+    /// Whether each invariant holds, in the plan's order.
+    pub invariants: Vec<InvariantFact>,
+}
+
+/// Whether an invariant holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvariantFact {
+    /// Its name in the plan.
+    pub name: String,
+    /// What the plan expects.
+    pub expected: String,
+    /// What came of asking; nothing where no worker has told.
+    pub answer: Option<InvariantAnswer>,
+}
+
+/// What became of a fault.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FaultFact {
+    /// Its name in the plan.
+    pub name: String,
+    /// The kind of Chaos Mesh object that injected it.
+    pub kind: String,
+    /// Whether Chaos Mesh confirmed that every target was hit.
+    pub confirmed: bool,
+    /// How many targets there were.
+    pub targets: u32,
+    /// When the first target was hit, in seconds since the start of the load; nothing where none was.
+    pub from: Option<f64>,
+    /// When the last target was healed, in seconds since the start of the load.
+    pub to: Option<f64>,
+    /// What there is to say about it.
+    pub message: Option<String>,
+}
+
+impl FaultFact {
+    /// Its first second and the first one after it, counted from the start of the load; nothing where it was never on.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "seconds of a load, at most a day and not below zero")]
+    pub fn seconds(&self) -> Option<(u64, u64)> {
+        let from = self.from?.max(0.0);
+        Some((from.floor() as u64, self.to.map_or(from, |to| to.max(from)).ceil() as u64))
+    }
 }
 
 /// Everything that the files of a run are written from.

@@ -13,6 +13,7 @@ mod decide;
 mod draft;
 mod ending;
 mod execution;
+mod faults;
 mod hand_in;
 mod loss;
 mod progress;
@@ -21,7 +22,8 @@ mod stopping;
 mod waiting_room;
 
 pub use decide::decide;
-pub use decision::{Child, CollectRequest, Decision, Gone, Order};
+pub use decision::{Child, CollectRequest, Decision, Gone, Healing, Order};
+pub use faults::{cuts_workers_off, longest_healing};
 pub use observed::Observed;
 
 pub(crate) use draft::bounded;

@@ -1,6 +1,8 @@
 //! Judges a run: is the measurement to be believed, and does every limit hold? One total function over what was merged;
 //! the operator writes its answer into status, the report and the exit of every client repeat it.
 
+mod confirmation;
+mod invariants;
 mod slo;
 mod validity;
 
@@ -19,6 +21,7 @@ const LONGEST_REASON: usize = 300;
 struct Judged {
     check: Check,
     broken: &'static str,
+    undecided: &'static str,
 }
 
 impl Judged {
@@ -41,7 +44,9 @@ impl Judged {
 #[must_use]
 pub fn judge(plan: &FrozenPlan, summary: &Summary, facts: &Facts) -> Verdict {
     let validity = validity::checks(plan, facts);
-    let limits = slo::checks(plan, summary);
+    let mut limits = confirmation::checks(&facts.faults);
+    limits.extend(slo::checks(plan, summary, &facts.faults));
+    limits.extend(invariants::checks(&facts.invariants));
     let ended_early = facts.ended_early.as_ref();
     let (outcome, deciding) = if validity.iter().any(Judged::is_broken) {
         (Outcome::Invalid, broken(&validity))
@@ -84,7 +89,7 @@ fn broken(checks: &[Judged]) -> Vec<String> {
 }
 
 fn undecided(checks: &[Judged]) -> Vec<String> {
-    checks.iter().filter(|judged| !judged.check.decided).map(|judged| judged.reason("TooLittleData")).collect()
+    checks.iter().filter(|judged| !judged.check.decided).map(|judged| judged.reason(judged.undecided)).collect()
 }
 
 /// A check with its texts cut to what status has room for.

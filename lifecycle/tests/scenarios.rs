@@ -98,4 +98,22 @@ scenarios! {
     operator_dies_while_collecting
     kept_for_a_while_after_the_end
     load_that_never_ends
+    fault_kills_a_pod
+    fault_that_lasts
+    faults_that_overlap
+    fault_without_a_target
+    fault_in_a_closed_namespace
+    fault_without_chaos_mesh
+    fault_that_is_late
+    fault_whose_time_has_passed
+    fault_healed_while_the_operator_was_away
+    stop_while_a_fault_is_on
+    deleted_while_a_fault_is_on
+    deleted_with_a_fault_that_does_not_heal
+    worker_lost_while_a_fault_is_on
+    fault_that_does_not_heal
+    fault_that_is_not_confirmed
+    fault_that_is_refused
+    fault_waits_for_a_steady_load
+    fault_waits_for_its_target
 }

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use crucible_crds::Reason;
 use crucible_lifecycle::{
     contract::ResultFile,
-    results::{Headline, MergeError, Merger, Report, group_samples, observability::SourceReading},
+    results::{Headline, MergeError, Merger, Report, SampleGroup, add_up_reconnects, chaos_events, group_samples, observability::SourceReading, windows},
     run::{
         CollectRequest,
         observed::{Collected, Collection},
@@ -175,9 +175,10 @@ impl Work {
 
 /// Reads, merges, judges and writes once.
 async fn collect(vault: &dyn Vault, clock: &dyn Clock, request: &CollectRequest, sources: &[SourceReading]) -> Result<Collected, Error> {
-    let CollectRequest { plan, files, facts, window: _ } = request;
+    let CollectRequest { plan, files, facts, window: _, faults } = request;
     let prefix = format!("results/{}", plan.run.id);
-    let mut merger = Merger::new(plan, plan.spec.load.workers);
+    let planned = plan.spec.load.stages.iter().map(|stage| stage.duration.span()).sum::<std::time::Duration>().as_secs();
+    let mut merger = Merger::new(plan, plan.spec.load.workers).with_windows(windows(&facts.faults, planned));
     let mut logs = BTreeMap::new();
     for (worker, handed_in) in files {
         let name = format!("histograms/worker-{worker}.hlog");
@@ -199,14 +200,19 @@ async fn collect(vault: &dyn Vault, clock: &dyn Clock, request: &CollectRequest,
             tokio::task::yield_now().await;
         }
     }
-    let summary = merger.finish(facts.ended_early.is_some());
-    let samples = samples(vault, &prefix, files).await?;
+    let mut summary = merger.finish(facts.ended_early.is_some());
+    let (samples, reconnects) = samples(vault, &prefix, files).await?;
+    summary.timeline.add_reconnects(&reconnects);
     let verdict = judge(plan, &summary, facts);
     let report = Report { plan, summary: &summary, verdict: &verdict, facts, samples: &samples, sources, collected_at: clock.now() };
     let metadata = BTreeMap::from([("run-id".to_owned(), plan.run.id.clone()), ("plan-digest".to_owned(), plan.digest.clone())]);
     let json = Bytes::from(report.to_json().to_string());
     let sha256 = read::hex(&json);
     vault.put(&format!("{prefix}/summary.md"), Bytes::from(report.to_markdown()), "text/markdown; charset=utf-8", &metadata).await?;
+    if !faults.is_empty() {
+        let events = Bytes::from(chaos_events(plan, faults).to_string());
+        vault.put(&format!("{prefix}/chaos_events.json"), events, "application/json", &metadata).await?;
+    }
     vault.put(&format!("{prefix}/results.json"), json, "application/json", &metadata).await?;
     Ok(Collected {
         headline: Headline::from(&summary),
@@ -217,8 +223,8 @@ async fn collect(vault: &dyn Vault, clock: &dyn Clock, request: &CollectRequest,
     })
 }
 
-/// What errors looked like, from every worker that has seen any.
-async fn samples(vault: &dyn Vault, prefix: &str, files: &BTreeMap<u32, Vec<ResultFile>>) -> Result<Vec<crucible_lifecycle::results::SampleGroup>, Error> {
+/// What errors looked like, from every worker that has seen any, and when virtual users had to connect anew.
+async fn samples(vault: &dyn Vault, prefix: &str, files: &BTreeMap<u32, Vec<ResultFile>>) -> Result<(Vec<SampleGroup>, BTreeMap<u64, u64>), Error> {
     let mut texts = Vec::new();
     for (worker, handed_in) in files {
         let name = format!("errors/worker-{worker}.json");
@@ -226,7 +232,9 @@ async fn samples(vault: &dyn Vault, prefix: &str, files: &BTreeMap<u32, Vec<Resu
             texts.push(whole(vault, format!("{prefix}/{name}"), file).await?);
         }
     }
-    group_samples(texts.iter().map(Vec::as_slice)).map_err(|error| Error::Corrupt { key: format!("{prefix}/errors/"), problem: error.to_string() })
+    let texts = || texts.iter().map(Vec::as_slice);
+    let read = group_samples(texts()).and_then(|groups| Ok((groups, add_up_reconnects(texts())?)));
+    read.map_err(|error| Error::Corrupt { key: format!("{prefix}/errors/"), problem: error.to_string() })
 }
 
 #[cfg(test)]

@@ -167,6 +167,8 @@ struct Remembered {
     token: Option<Token>,
     job: Option<JobView>,
     written: Option<TestRun>,
+    /// By the object's name, why a fault was refused.
+    refusals: HashMap<String, String>,
     /// The version of the last write; it outlives the object, which is large.
     version: Option<u64>,
 }
@@ -200,6 +202,16 @@ impl Memory {
     /// Remembers the Job of a run's workers.
     pub fn keep_job(&self, uid: &str, job: JobView) {
         self.runs().entry(uid.to_owned()).or_default().job = Some(job);
+    }
+
+    /// Why the Chaos Mesh object of a fault was refused, where it was.
+    pub fn refusal(&self, uid: &str, object: &str) -> Option<String> {
+        self.runs().get(uid)?.refusals.get(object).cloned()
+    }
+
+    /// Remembers why the Chaos Mesh object of a fault was refused.
+    pub fn keep_refusal(&self, uid: &str, object: &str, why: String) {
+        self.runs().entry(uid.to_owned()).or_default().refusals.insert(object.to_owned(), why);
     }
 
     /// Remembers a run as the API server answered our last write.

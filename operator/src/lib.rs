@@ -6,6 +6,7 @@
 
 pub mod admin;
 pub mod args;
+pub mod chaos;
 pub mod collect;
 pub mod context;
 pub mod leader;

@@ -85,6 +85,15 @@ pub const GRANTS: &[Grant] = &[
     },
     Grant { scope: Scope::Watched, group: "", resource: "events", verbs: &["list"], why: "run::observe reads why a Job's pods are refused" },
     Grant { scope: Scope::Watched, group: "events.k8s.io", resource: "events", verbs: &["create"], why: "notices tells people what has happened" },
+    Grant { scope: Scope::Watched, group: "", resource: "namespaces", verbs: &["get"], why: "chaos reads whether a namespace lets faults in" },
+    fault("podchaos"),
+    fault("networkchaos"),
+    fault("stresschaos"),
+    fault("iochaos"),
+    fault("timechaos"),
+    fault("dnschaos"),
+    fault("httpchaos"),
+    fault("physicalmachinechaos"),
     Grant {
         scope: Scope::Own,
         group: "coordination.k8s.io",
@@ -93,6 +102,17 @@ pub const GRANTS: &[Grant] = &[
         why: "leader elects; run::apply takes and gives back systems under test; run::triggers watches for returned ones",
     },
 ];
+
+/// What a kind of Chaos Mesh needs.
+const fn fault(resource: &'static str) -> Grant {
+    Grant {
+        scope: Scope::Watched,
+        group: "chaos-mesh.org",
+        resource,
+        verbs: &["create", "delete", "get", "list", "patch"],
+        why: "chaos finds out whether the kind is served, injects faults, follows them, heals them and takes them away",
+    }
+}
 
 #[cfg(test)]
 mod tests {

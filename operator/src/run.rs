@@ -19,6 +19,7 @@ use crate::{
 
 pub mod apply;
 pub mod error;
+mod faults;
 pub mod observe;
 pub mod pods;
 mod triggers;

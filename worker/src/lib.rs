@@ -22,6 +22,7 @@ mod control;
 mod course;
 mod engine;
 mod http;
+mod invariants;
 mod k6;
 mod live;
 mod outcome;
@@ -43,7 +44,15 @@ pub async fn run(args: args::Args) -> ExitCode {
         Ok((supervisor, inputs, asks)) => supervisor.run(inputs, asks).await,
         Err(error) => {
             tracing::error!(%error, "the worker could not begin");
-            WorkerOutcome { protocol: PROTOCOL, index, state: WorkerState::Failed, failure: Some(error.failure()), interrupted: false, files: Vec::new() }
+            WorkerOutcome {
+                protocol: PROTOCOL,
+                index,
+                state: WorkerState::Failed,
+                failure: Some(error.failure()),
+                interrupted: false,
+                files: Vec::new(),
+                answers: Vec::new(),
+            }
         }
     };
     let code = outcome::exit_code(&outcome);

@@ -77,7 +77,7 @@ mod tests {
     fn live(intervals: &[(u64, Vec<Record>)]) -> Live {
         let mut live = Live::default();
         for (second, records) in intervals {
-            live.add(&Interval { second: *second, records: records.clone(), vus: 8 }).unwrap();
+            live.add(&Interval { second: *second, records: records.clone(), vus: 8, reconnects: 0 }).unwrap();
         }
         live
     }

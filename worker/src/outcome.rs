@@ -135,6 +135,7 @@ pub fn last_word(mut outcome: WorkerOutcome) -> String {
                 let half = failure.message.len() / 2;
                 failure.message = shortened(std::mem::take(&mut failure.message), half);
             }
+            None if !outcome.answers.is_empty() => outcome.answers.clear(),
             None if !outcome.files.is_empty() => outcome.files.clear(),
             None => return word,
         }
@@ -212,7 +213,8 @@ mod tests {
     #[test]
     fn the_last_word_is_whole_json_below_the_kubelets_limit() {
         let failure = Failure { reason: "LoadGeneratorFailed".to_owned(), message: "\u{1}".repeat(3000) };
-        let outcome = WorkerOutcome { protocol: 1, index: 3, state: WorkerState::Failed, failure: Some(failure), interrupted: true, files: vec![] };
+        let outcome =
+            WorkerOutcome { protocol: 1, index: 3, state: WorkerState::Failed, failure: Some(failure), interrupted: true, files: vec![], answers: vec![] };
         let word = last_word(outcome);
         assert!(word.len() < 4096, "{}", word.len());
         let read: WorkerOutcome = serde_json::from_str(&word).unwrap();
@@ -223,7 +225,7 @@ mod tests {
     fn only_a_worker_whose_results_are_stored_exits_with_zero() {
         let code = |state, reason: Option<&str>| {
             let failure = reason.map(|reason| Failure { reason: reason.to_owned(), message: String::new() });
-            exit_code(&WorkerOutcome { protocol: 1, index: 0, state, failure, interrupted: false, files: vec![] })
+            exit_code(&WorkerOutcome { protocol: 1, index: 0, state, failure, interrupted: false, files: vec![], answers: vec![] })
         };
         assert_eq!(code(WorkerState::Uploaded, None), 0);
         assert_eq!(code(WorkerState::Finished, None), 20);

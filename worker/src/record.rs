@@ -129,6 +129,7 @@ impl Recorder {
             Note::Said(FromK6::Interval(interval)) => {
                 let live = self.view.0.lock().unwrap_or_else(PoisonError::into_inner).add(&interval);
                 live.map_err(|error| failure(Reason::LoadGeneratorFailed, format!("k6 sent a histogram that cannot be read: {error}")))?;
+                self.errors.reconnected(interval.second, interval.reconnects);
                 if let Some(log) = &mut self.log {
                     log.append(interval).map_err(|error| match error {
                         SpoolError::Write(error) => disk_failure("write the histogram log", &error),

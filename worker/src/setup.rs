@@ -8,7 +8,10 @@ use std::{
 };
 
 use crucible_crds::Reason;
-use crucible_lifecycle::contract::{CheckIn, Failure, FrozenPlan, PROTOCOL, WorkerState};
+use crucible_lifecycle::{
+    contract::{CheckIn, Failure, FrozenPlan, PROTOCOL, WorkerState},
+    run::longest_healing,
+};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -23,6 +26,7 @@ use crate::{
     course::{Course, Limits},
     engine::{self, EngineError, EnginePlan},
     http::Http,
+    invariants::Questions,
     k6::{Call, K6, SCRIPT},
     outcome::{Exit, How, failure},
     record::{self, BACKLOG, Note, ResultPaths},
@@ -98,6 +102,7 @@ pub async fn begin(args: Args) -> Result<Begun, SetupError> {
     let socket_path = scratch.join("k6.sock");
     let engine_plan = EnginePlan::new(&plan, index, &socket_path, &credentials)?;
     let socket = prepare_scratch(&call, &engine_plan, &socket_path).map_err(SetupError::Scratch)?;
+    let questions = Questions::of(&plan, index, program.clone(), call.engine());
     let k6 = call.start(tail);
 
     let (inputs, input) = mpsc::channel(WAITING);
@@ -145,6 +150,8 @@ pub async fn begin(args: Args) -> Result<Begun, SetupError> {
         inputs,
         addresses,
         addressed: Some(to_upload),
+        questions,
+        answers: Vec::new(),
     };
     Ok((supervisor, input, ask))
 }
@@ -173,7 +180,8 @@ fn limits(plan: &FrozenPlan) -> Limits {
         load: engine::load(plan),
         drain: engine::drain(plan),
         hand_in: deadlines.drain.span(),
-        collect: deadlines.collect.span(),
+        // The upload is ordered once every fault is healed.
+        collect: deadlines.collect.span() + longest_healing(plan),
         raw_samples: plan.spec.results.raw_samples,
     }
 }

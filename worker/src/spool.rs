@@ -1,6 +1,7 @@
 //! The result files on the worker's disk: written as the numbers come, in constant memory, and hashed on the way.
 
 use std::{
+    collections::BTreeMap,
     fs::File,
     io::{self, BufWriter, Read, Write},
     path::Path,
@@ -18,6 +19,8 @@ use crate::wire::{ErrorSample, Interval};
 
 /// How many error samples are kept. The exact numbers of errors are in the histogram log.
 const KEPT_SAMPLES: usize = 2000;
+/// Of how many seconds the new connections are kept. No outage that is worth watching lasts longer.
+const KEPT_SECONDS: usize = 7200;
 
 /// A file that is hashed while it is written.
 struct Hashed {
@@ -99,6 +102,8 @@ pub struct ErrorSamples {
     samples: Vec<ErrorSample>,
     /// How many samples there was no room for.
     omitted: u64,
+    /// By second, how often a virtual user got a new connection.
+    reconnects: BTreeMap<u64, u64>,
 }
 
 impl ErrorSamples {
@@ -113,6 +118,13 @@ impl ErrorSamples {
         let room = KEPT_SAMPLES - self.samples.len();
         self.omitted += samples.len().saturating_sub(room) as u64;
         self.samples.extend(samples.into_iter().take(room));
+    }
+
+    /// Counts new connections.
+    pub fn reconnected(&mut self, second: u64, count: u64) {
+        if count > 0 && (self.reconnects.len() < KEPT_SECONDS || self.reconnects.contains_key(&second)) {
+            *self.reconnects.entry(second).or_default() += count;
+        }
     }
 
     /// Writes the list down.
@@ -164,7 +176,7 @@ mod tests {
             max_micros: 12_345,
             histogram: "HISTFAAA".to_owned(),
         };
-        Interval { second, records: vec![record], vus: 1 }
+        Interval { second, records: vec![record], vus: 1, reconnects: 0 }
     }
 
     #[test]
@@ -226,5 +238,16 @@ mod tests {
         assert_eq!((read["worker"].as_u64(), read["samples"].as_array().unwrap().len(), read["omitted"].as_u64()), (Some(3), 2000, Some(4)));
         assert_eq!(read["samples"][0], serde_json::json!({"second": 1, "query": "A", "class": "other", "code": "1064", "message": "no", "count": 2}));
         assert_eq!(written, inspect(&path, "errors/worker-3.json".to_owned()).unwrap());
+    }
+
+    #[test]
+    fn new_connections_are_counted_by_second_and_for_no_longer_than_there_is_room() {
+        let mut errors = ErrorSamples::of_worker(0);
+        for second in 0..8000 {
+            errors.reconnected(second, second % 2);
+            errors.reconnected(second, 1);
+        }
+        errors.reconnected(3, 5);
+        assert_eq!((errors.reconnects.len(), errors.reconnects[&2], errors.reconnects[&3]), (7200, 1, 7));
     }
 }

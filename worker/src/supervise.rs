@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crucible_lifecycle::contract::{Failure, PROTOCOL, SignedPut, UploadOrder, WorkerOutcome, WorkerReport, WorkerState};
+use crucible_lifecycle::contract::{Failure, InvariantAnswer, PROTOCOL, SignedPut, UploadOrder, WorkerOutcome, WorkerReport, WorkerState};
 use nix::sys::signal::Signal;
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -17,6 +17,7 @@ use crate::{
     control::{Answer, Ask},
     course::{Action, Course, Event, Judgement},
     http::Http,
+    invariants::Questions,
     k6::Handle,
     outcome::{Exit, How},
     record::{LiveView, Note, Recorded, ResultPaths},
@@ -36,6 +37,8 @@ pub enum Input {
     Recorder(Recorded),
     /// k6 was let go, or not.
     Released(Result<(), Failure>),
+    /// The invariants were asked.
+    Answered(Vec<InvariantAnswer>),
     /// The upload ended.
     Uploaded(Result<(), Failure>),
     /// Something could not be begun.
@@ -87,6 +90,10 @@ pub struct Supervisor {
     pub addresses: mpsc::UnboundedSender<Vec<SignedPut>>,
     /// The upload's end of it, until the upload runs.
     pub addressed: Option<mpsc::UnboundedReceiver<Vec<SignedPut>>>,
+    /// The invariants that this worker asks before it uploads.
+    pub questions: Option<Questions>,
+    /// What came of them.
+    pub answers: Vec<InvariantAnswer>,
 }
 
 impl Supervisor {
@@ -136,6 +143,10 @@ impl Supervisor {
             Input::Released(Ok(())) => false,
             // The answer of k6 was lost, its effect was not.
             Input::Released(Err(_)) if self.course.first_query().is_some() => false,
+            Input::Answered(answers) => {
+                self.answers = answers;
+                false
+            }
             Input::Uploaded(Ok(())) => self.feed(Event::Uploaded),
             Input::Recorder(Recorded::Broke(failure)) | Input::Released(Err(failure)) | Input::Uploaded(Err(failure)) | Input::Broke(failure) => {
                 self.feed(Event::Broke(failure))
@@ -246,12 +257,17 @@ impl Supervisor {
         });
     }
 
-    /// One upload runs at most; it takes later addresses by itself.
+    /// One upload runs at most; it takes later addresses by itself. It is ordered once every fault is healed, so what has to be
+    /// asked of the data is asked now.
     fn upload(&mut self) {
         let Some(orders) = self.addressed.take() else { return };
         let task = upload::Task { files: self.course.files().to_vec(), paths: self.paths.clone(), until: Instant::now() + self.collect, orders };
         let (http, inputs) = (self.http.clone(), self.inputs.clone());
+        let questions = self.questions.take();
         tokio::spawn(async move {
+            if let Some(questions) = questions {
+                let _ = inputs.send(Input::Answered(questions.ask().await)).await;
+            }
             let uploaded = upload::upload(http, task).await;
             let _ = inputs.send(Input::Uploaded(uploaded)).await;
         });
@@ -278,6 +294,7 @@ impl Supervisor {
             interrupted: finished.is_some_and(|finished| finished.interrupted),
             seconds: self.live.after(after),
             files: self.course.files().to_vec(),
+            answers: self.answers.clone(),
             cpu_seconds: reading.cpu_seconds,
             memory_bytes: reading.memory_bytes,
         }
@@ -291,6 +308,7 @@ impl Supervisor {
             failure: self.course.failure().cloned(),
             interrupted: self.course.finished().is_some_and(|finished| finished.interrupted),
             files: self.course.files().to_vec(),
+            answers: self.answers.clone(),
         }
     }
 }

@@ -81,6 +81,9 @@ pub struct Interval {
     /// Virtual users at work.
     #[serde(default)]
     pub vus: u32,
+    /// How often a virtual user got a new connection.
+    #[serde(default)]
+    pub reconnects: u64,
 }
 
 /// How often one outcome of one query occurred, and how long it took.
@@ -257,8 +260,8 @@ mod tests {
             FromK6::Finished(Finished { queries: 10, errors: 1, last_query_unix_nanos: 17, interrupted: true })
         );
         assert_eq!(
-            understood(r#"{"type":"interval","second":3,"records":[],"vus":8,"reconnects":0,"rows":0}"#),
-            FromK6::Interval(Interval { second: 3, records: vec![], vus: 8 })
+            understood(r#"{"type":"interval","second":3,"records":[],"vus":8,"reconnects":5,"rows":0}"#),
+            FromK6::Interval(Interval { second: 3, records: vec![], vus: 8, reconnects: 5 })
         );
         assert_eq!(understood(r#"{"type":"weather","sky":"clear"}"#), FromK6::Unknown);
         assert!(matches!(

@@ -125,6 +125,21 @@ type Conn interface {
 	Close()
 }
 
+// Asker is an engine that can be asked for one value, off the hot path and without preparing anything.
+type Asker interface {
+	// Ask returns the one value that a query answers, as the server writes it; NULL for none. Any other number of rows
+	// or columns than one is an error.
+	Ask(ctx context.Context, conn Conn, sql string) (string, error)
+}
+
+// single says what is wrong with an answer that is not one value.
+func single(rows, columns int) error {
+	if rows == 1 && columns == 1 {
+		return nil
+	}
+	return fmt.Errorf("the answer has %d rows and %d columns, where one value is expected", rows, columns)
+}
+
 // Kinds are the engines of this k6. An engine that is not here is not in the schema of a TestPlan either; a test says so.
 var Kinds = []Kind{mysqlKind, dorisKind, postgresKind}
 

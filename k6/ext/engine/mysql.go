@@ -137,6 +137,26 @@ func (e *mysqlEngine) Describe(ctx context.Context, conn Conn) (string, map[stri
 	return version, settings, nil
 }
 
+// Ask implements Asker.
+func (e *mysqlEngine) Ask(ctx context.Context, conn Conn, sql string) (string, error) {
+	c, ok := conn.(*mysqlConn)
+	if !ok {
+		return "", fmt.Errorf("failed to ask the server: not a mysql connection")
+	}
+	value, rows, columns := "", 0, 1
+	err := c.ask(ctx, sql, func(row []driver.Value) {
+		if rows, columns = rows+1, len(row); rows == 1 && columns == 1 {
+			if value = text(row[0]); row[0] == nil {
+				value = "NULL"
+			}
+		}
+	})
+	if err != nil {
+		return "", err
+	}
+	return value, single(rows, columns)
+}
+
 // ask runs one small text query of our own. It is never on the hot path.
 func (c *mysqlConn) ask(ctx context.Context, query string, each func(row []driver.Value)) error {
 	rows, err := c.conn.(driver.QueryerContext).QueryContext(ctx, query, nil)

@@ -119,6 +119,29 @@ func (e *postgresEngine) Describe(ctx context.Context, conn Conn) (string, map[s
 	return c.conn.ParameterStatus("server_version"), settings, nil
 }
 
+// Ask implements Asker.
+func (e *postgresEngine) Ask(ctx context.Context, conn Conn, sql string) (string, error) {
+	c, ok := conn.(*postgresConn)
+	if !ok {
+		return "", fmt.Errorf("failed to ask the server: not a postgres connection")
+	}
+	// Without parameters and with the text format, by the extended protocol: it takes exactly one statement.
+	reader := c.conn.ExecParams(ctx, sql, nil, nil, nil, nil)
+	value, rows, columns := "", 0, len(reader.FieldDescriptions())
+	for reader.NextRow() {
+		row := reader.Values()
+		if rows, columns = rows+1, len(row); rows == 1 && columns == 1 {
+			if value = string(row[0]); row[0] == nil {
+				value = "NULL"
+			}
+		}
+	}
+	if _, err := reader.Close(); err != nil {
+		return "", err
+	}
+	return value, single(rows, columns)
+}
+
 func (c *postgresConn) Prepare(query int) (int, error) {
 	statement := c.engine.statements[query]
 	if first := strings.Fields(statement.SQL); len(first) > 0 && strings.EqualFold(first[0], "COPY") {

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     contract::{CONTROL_PORT, FrozenPlan, env, paths},
-    run::observed::Settings,
+    run::{longest_healing, observed::Settings},
 };
 
 /// The user that the worker image runs as.
@@ -62,8 +62,10 @@ pub fn workers(run: &TestRun, plan: &FrozenPlan, settings: &Settings) -> Job {
 fn longest_life(plan: &FrozenPlan) -> i64 {
     let stages: u64 = plan.spec.load.stages.iter().map(|stage| stage.duration.span().as_secs() + 1).sum();
     let deadlines = &plan.spec.deadlines;
+    // A fault that cannot be healed holds the run up for so long, while the workers wait to be told what comes next.
+    let healing = longest_healing(plan).as_secs();
     let waiting = [&deadlines.barrier, &deadlines.drain, &deadlines.collect].iter().map(|d| d.span().as_secs() + 1).sum::<u64>();
-    i64::try_from(stages + waiting + DEAD_MAN_SECONDS).unwrap_or(i64::MAX)
+    i64::try_from(stages + waiting + healing + DEAD_MAN_SECONDS).unwrap_or(i64::MAX)
 }
 
 fn pod(plan: &FrozenPlan, settings: &Settings) -> PodSpec {

@@ -30,6 +30,13 @@ pub fn child(run_name: &str, run_uid: &str, role: Role) -> String {
     format!("{}-{}-{}", readable.trim_end_matches('-'), short_hash(run_uid, 8), role.suffix())
 }
 
+/// The name of the Chaos Mesh object of a fault: at most 63 characters, and different for each fault of each run.
+pub fn fault(run_name: &str, run_uid: &str, fault_name: &str) -> String {
+    let run: String = run_name.chars().take(20).map(|c| if c == '.' { '-' } else { c }).collect();
+    let readable: String = fault_name.chars().take(20).collect();
+    format!("{}-{}-{}-{}", run.trim_end_matches('-'), short_hash(run_uid, 8), readable.trim_end_matches('-'), short_hash(fault_name, 6))
+}
+
 /// The name of the lease of a system under test.
 pub fn sut_lease(sut: &str) -> String {
     format!("sut-{}", sut_hash(sut))
@@ -69,6 +76,15 @@ mod tests {
     fn a_name_cut_at_a_dash_stays_a_valid_name() {
         let name = child(&format!("{}-{}", "a".repeat(39), "b"), "uid-1", Role::Plan);
         assert_eq!(name, format!("{}-4a49acf8-plan", "a".repeat(39)));
+    }
+
+    #[test]
+    fn faults_that_differ_only_far_behind_do_not_collide() {
+        let long = "f".repeat(62);
+        let (one, two) = (fault(&"r".repeat(60), "uid-1", &format!("{long}x")), fault(&"r".repeat(60), "uid-1", &format!("{long}y")));
+        assert_ne!(one, two);
+        assert!(one.len() <= 63, "{one}");
+        assert_eq!(fault("run-a", "uid-1", "kill"), "run-a-4a49acf8-kill-2bda9b");
     }
 
     #[test]

@@ -47,12 +47,6 @@ pub(super) fn check(spec: &TestPlanSpec, problems: &mut Problems) {
         check_prometheus(source, &format!("spec.observe.prometheus[{index}]"), problems);
     }
     check_deadlines(&spec.deadlines, problems);
-    if !spec.faults.is_empty() {
-        problems.add("spec.faults", "this version does not inject faults yet");
-    }
-    if !spec.workload.invariants.is_empty() {
-        problems.add("spec.workload.invariants", "this version does not ask for invariants yet");
-    }
 }
 
 fn check_prometheus(source: &PrometheusSource, path: &str, problems: &mut Problems) {

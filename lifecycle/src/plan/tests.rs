@@ -160,16 +160,38 @@ fn more_queries_than_a_run_can_keep_are_refused() {
     assert!(problems[0].to_string().ends_with(" bytes with its queries; at most 1032192 can be kept with a run"), "{}", problems[0]);
 }
 
+const FAULT: &str = r#"{"name": "kill", "start": {"stage": "steady", "after": "20s"}, "duration": "10s",
+    "target": {"pods": {"namespaces": ["sut"], "labelSelectors": {"app": "db"}}}, "chaos": {"podChaos": {"action": "pod-kill"}}}"#;
+
 #[test]
-fn faults_and_invariants_are_refused_until_they_are_carried_out() {
-    let fault = json!([{"name": "kill", "start": {"stage": "steady"}, "duration": "10s",
-        "target": {"pods": {"namespaces": ["sut"], "labelSelectors": {"app": "db"}}}, "chaos": {"podChaos": {"action": "pod-kill"}}}]);
-    let invariant = json!({"source": {"inline": "x"}, "invariants": [{"name": "rows", "sql": "SELECT 1", "expect": "1"}]});
-    for (pointer, value, expected) in [
-        ("/faults", fault, "spec.faults: this version does not inject faults yet"),
-        ("/workload", invariant, "spec.workload.invariants: this version does not ask for invariants yet"),
-    ] {
-        let said: Vec<String> = resolve(&with(pointer, value), &[WORKLOAD]).unwrap_err().iter().map(ToString::to_string).collect();
-        assert_eq!(said, [expected]);
+fn a_fault_must_fit_into_the_load_and_hit_something_that_is_named() {
+    let fault = |pointer: &str, value: Value| {
+        let mut fault: Value = serde_json::from_str(FAULT).unwrap();
+        if let Some(field) = fault.pointer_mut(pointer) {
+            *field = value;
+        }
+        with("/faults", json!([fault]))
+    };
+    assert_eq!(resolve(&fault("/duration", json!("40s")), &[WORKLOAD]).map(|_| ()), Ok(()), "it may last to the end of the load");
+    let table = [
+        ("/duration", json!("41s"), "spec.faults[0]: the fault would end 71s after the start of the load, which lasts only 70s"),
+        ("/start", json!({"steady": true, "after": "61s"}), "spec.faults[0]: the fault would end 71s after the start of the load, which lasts only 70s"),
+        ("/start/stage", json!("peak"), "spec.faults[0].start.stage: there is no stage peak; there are warmup, steady"),
+        ("/start", json!({"after": "1s"}), "spec.faults[0].start: exactly one of stage and steady must be set"),
+        ("/duration", json!("500ms"), "spec.faults[0].duration: 500ms is not from 1s to 24h"),
+        ("/chaos", json!({}), "spec.faults[0].chaos: exactly one kind of chaos must be set"),
+        ("/target", json!({}), "spec.faults[0].target: exactly one of pods and machines must be set"),
+        ("/target/pods/labelSelectors", json!({}), "spec.faults[0].target: a selector of pods must have namespaces, and labelSelectors or expressionSelectors"),
+    ];
+    for (pointer, value, expected) in table {
+        let said: Vec<String> = resolve(&fault(pointer, value), &[WORKLOAD]).unwrap_err().iter().map(ToString::to_string).collect();
+        assert!(said.iter().any(|line| line == expected), "{expected}\n{said:?}");
     }
+}
+
+#[test]
+fn a_limit_about_a_fault_names_one_that_there_is() {
+    let spec = with("/slos/0", json!({"metric": "recoveryTime", "fault": "kill", "below": "30s"}));
+    let said: Vec<String> = resolve(&spec, &[WORKLOAD]).unwrap_err().iter().map(ToString::to_string).collect();
+    assert_eq!(said, ["spec.slos[0].fault: there is no fault kill; there are "]);
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use crucible_crds::{Reason, test_plan::Stage};
 use serde_json::{Map, Value, json};
 
-use super::{Latency, Point, Report, Row, Summary, observability::SourceReading};
+use super::{FaultFact, Latency, Point, Recovery, Report, Resilience, Row, Summary, Window, WindowRow, observability::SourceReading, resilience};
 use crate::class::Class;
 
 pub(super) fn results(report: &Report<'_>) -> Value {
@@ -116,6 +116,7 @@ fn millis(micros: u64) -> f64 {
 /// Our own sections.
 fn crucible(report: &Report<'_>) -> Value {
     let Report { plan, summary, verdict, facts, samples, sources: _, collected_at: _ } = report;
+    let resilience = resilience(plan, summary, &facts.faults);
     let target = &plan.spec.target;
     let workers = summary.workers.iter().map(|row| json!({"ok": row.ok, "errors": row.failures, "lastSecond": row.last_second}));
     json!({
@@ -137,6 +138,8 @@ fn crucible(report: &Report<'_>) -> Value {
         "queries": summary.queries.iter().map(row).collect::<Vec<_>>(),
         "stages": summary.stages.iter().map(row).collect::<Vec<_>>(),
         "queriesByStage": summary.cells.iter().filter(|cell| cell.ended() > 0).map(row).collect::<Vec<_>>(),
+        "faults": facts.faults.iter().map(|fact| fault(fact, resilience.iter().find(|one| one.fault == fact.name))).collect::<Vec<_>>(),
+        "windows": summary.windows.iter().map(window).collect::<Vec<_>>(),
         "timeline": {"secondsPerPoint": summary.timeline.seconds_per_point, "points": summary.timeline.points.iter().map(point).collect::<Vec<_>>()},
         "errorSamples": samples,
     })
@@ -152,10 +155,38 @@ fn row(row: &Row) -> Value {
     })
 }
 
+/// What became of a fault, and how well the system took it. Times are seconds since the start of the load, spans are seconds.
+fn fault(fact: &FaultFact, resilience: Option<&Resilience>) -> Value {
+    let FaultFact { name, kind, confirmed, targets, from, to, message } = fact;
+    let numbers = resilience.map(|of| {
+        let Resilience { fault: _, baseline, time_to_first_error, longest_gap, errors, reconnects, throughput, p99, recovery } = of;
+        json!({
+            "baseline": baseline.map(|baseline| json!({"throughput": baseline.throughput, "p99Micros": baseline.p99_micros})),
+            "timeToFirstError": time_to_first_error, "longestGap": longest_gap,
+            "errors": errors.values().sum::<u64>(), "errorsByClass": by_class(errors), "reconnects": reconnects,
+            "throughputRecovery": recovered(*throughput), "p99Recovery": recovered(*p99), "recovery": recovered(*recovery),
+        })
+    });
+    json!({"name": name, "kind": kind, "confirmed": confirmed, "targets": targets, "from": from, "to": to, "message": message, "resilience": numbers})
+}
+
+fn recovered(recovery: Recovery) -> Value {
+    match recovery {
+        Recovery::After(seconds) => json!({"recovered": true, "seconds": seconds}),
+        Recovery::NotWithin(seconds) => json!({"recovered": false, "seconds": seconds}),
+        Recovery::Unknown => Value::Null,
+    }
+}
+
+fn window(of: &WindowRow) -> Value {
+    let WindowRow { window: Window { fault, part, from, to }, row: counted } = of;
+    json!({"fault": fault, "part": part.as_str(), "from": from, "to": to, "row": row(counted)})
+}
+
 fn point(point: &Point) -> Value {
-    let Point { second, ok, errors, latency } = point;
+    let Point { second, ok, errors, latency, reconnects } = point;
     let micros = latency.as_ref().map(|latency| json!({"p50": latency.p50, "p95": latency.p95, "p99": latency.p99, "max": latency.max}));
-    json!({"second": second, "ok": ok, "errors": errors.values().sum::<u64>(), "errorsByClass": by_class(errors), "latencyMicros": micros})
+    json!({"second": second, "ok": ok, "errors": errors.values().sum::<u64>(), "errorsByClass": by_class(errors), "latencyMicros": micros, "reconnects": reconnects})
 }
 
 fn by_class(counts: &BTreeMap<Class, u64>) -> Map<String, Value> {

@@ -5,14 +5,14 @@ use std::fmt::Write as _;
 
 use crucible_crds::Check;
 
-use super::{Latency, Report, Row, SampleGroup};
+use super::{FaultFact, Latency, Recovery, Report, Resilience, Row, SampleGroup, resilience};
 use crate::latency::{human, human_mean};
 
 /// The most error samples that are shown; all of them are in `results.json`.
 const SHOWN_SAMPLES: usize = 10;
 
 pub(super) fn summary(report: &Report<'_>) -> String {
-    let Report { plan, summary, verdict, facts: _, samples, sources: _, collected_at: _ } = report;
+    let Report { plan, summary, verdict, facts, samples, sources: _, collected_at: _ } = report;
     let mut text = format!("# {}: {}\n\n", cell(&plan.run.id), verdict.outcome.as_str());
     for reason in &verdict.reasons {
         line(&mut text, &format!("- {}", cell(reason)));
@@ -29,6 +29,18 @@ pub(super) fn summary(report: &Report<'_>) -> String {
             (if row.measured { name.to_owned() } else { format!("{name} (not measured)") }, row)
         }),
     );
+    if !facts.faults.is_empty() {
+        faults(&mut text, &facts.faults, &resilience(plan, summary, &facts.faults));
+        table(
+            &mut text,
+            "Faults and recoveries, all queries",
+            "time",
+            summary
+                .windows
+                .iter()
+                .map(|of| (format!("{} of {}, seconds {} to {}", of.window.part.as_str(), of.window.fault, of.window.from, of.window.to), &of.row)),
+        );
+    }
     errors(&mut text, &summary.stages, samples);
     identity(&mut text, report);
     text
@@ -84,6 +96,41 @@ fn table<'a>(text: &mut String, title: &str, first: &str, rows: impl Iterator<It
                 shown(|l| l.p99),
                 shown(|l| l.p999),
                 shown(|l| l.max)
+            ),
+        );
+    }
+}
+
+/// What became of each fault, and how well the system took it.
+fn faults(text: &mut String, faults: &[FaultFact], numbers: &[Resilience]) {
+    line(
+        text,
+        "\n## Faults\n\n| fault | kind | confirmed | targets | injected | healed | first error | longest gap | errors | recovered | |\n|---|---|---|---:|---:|---:|---:|---:|---:|---:|---|",
+    );
+    let shown = |seconds: Option<f64>| seconds.map_or_else(|| "–".to_owned(), |seconds| format!("{seconds:.1} s"));
+    for FaultFact { name, kind, confirmed, targets, from, to, message } in faults {
+        let of = numbers.iter().find(|one| one.fault == *name);
+        let recovery = of.map_or_else(
+            || "–".to_owned(),
+            |of| match of.recovery {
+                Recovery::After(seconds) => format!("{seconds:.1} s"),
+                Recovery::NotWithin(seconds) => format!("not within {seconds:.1} s"),
+                Recovery::Unknown => "unknown".to_owned(),
+            },
+        );
+        line(
+            text,
+            &format!(
+                "| {} | {} | {} | {targets} | {} | {} | {} | {} | {} | {recovery} | {} |",
+                cell(name),
+                cell(kind),
+                if *confirmed { "yes" } else { "**no**" },
+                shown(*from),
+                shown(*to),
+                shown(of.and_then(|of| of.time_to_first_error)),
+                shown(of.map(|of| of.longest_gap)),
+                of.map_or(0, |of| of.errors.values().sum::<u64>()),
+                cell(message.as_deref().unwrap_or_default())
             ),
         );
     }

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{Latency, Point, Row, Summary, Timeline, WorkerRow};
+use super::{Latency, Point, Row, Summary, Timeline, Window, WindowRow, WorkerRow};
 use crate::{
     class::Class,
     contract::FrozenPlan,
@@ -95,6 +95,7 @@ pub struct Merger<'a> {
     hungry: BTreeSet<u32>,
     waiting: BTreeSet<(u64, u32)>,
     cells: BTreeMap<Cell, Histogram>,
+    windows: Vec<(Window, BTreeMap<Class, Histogram>)>,
     open: OpenPoint,
     timeline: Timeline,
 }
@@ -123,9 +124,16 @@ impl<'a> Merger<'a> {
             hungry: (0..workers).collect(),
             waiting: BTreeSet::new(),
             cells: BTreeMap::new(),
+            windows: Vec::new(),
             open: OpenPoint::default(),
             timeline: Timeline { seconds_per_point: (last_possible + 1).div_ceil(MOST_POINTS).max(1), points: Vec::new() },
         }
+    }
+
+    /// Counts what falls into these windows by itself, too.
+    #[must_use]
+    pub fn with_windows(self, windows: Vec<Window>) -> Self {
+        Self { windows: windows.into_iter().map(|window| (window, BTreeMap::new())).collect(), ..self }
     }
 
     /// The worker whose next line is wanted; nothing once every log has ended.
@@ -185,6 +193,7 @@ impl<'a> Merger<'a> {
                 .flat_map(|query| (0..seconds.len()).map(|stage| (*query, stage)))
                 .map(|(query, stage)| rows.row(Some(query), Some(stage), &[query], &[stage]))
                 .collect(),
+            windows: self.windows.into_iter().map(|(window, by_class)| window_row(window, by_class, ended)).collect(),
             timeline: self.timeline,
             workers: self.logs.into_iter().map(|log| log.row).collect(),
             ended_early,
@@ -237,6 +246,9 @@ impl<'a> Merger<'a> {
             self.open.ok.add_counts(&counts);
         } else if count > 0 {
             *self.open.point.errors.entry(class).or_default() += count;
+        }
+        for (_, by_class) in self.windows.iter_mut().filter(|(window, _)| (window.from..window.to).contains(&second)) {
+            by_class.entry(class).or_default().add_counts(&counts);
         }
         self.cells.entry(cell).or_default().add_counts(&counts);
     }
@@ -309,23 +321,41 @@ impl Rows<'_> {
                 }
             }
         }
-        let mut total = Histogram::new();
-        for histogram in by_class.values() {
-            total.add(histogram);
-        }
-        let ok = by_class.remove(&Class::Ok).unwrap_or_default();
         let plan_stages = &self.plan.spec.load.stages;
         Row {
             query: query.and_then(|query| self.plan.queries.get(query)).map(|query| query.name.clone()),
             stage: stage.and_then(|stage| plan_stages.get(stage)).map(|stage| stage.name.clone()),
             measured: stages.iter().all(|stage| plan_stages.get(*stage).is_some_and(|stage| stage.measured)),
             seconds: stages.iter().filter_map(|stage| self.seconds.get(*stage)).sum(),
-            ok: ok.count(),
-            errors: by_class.iter().map(|(class, histogram)| (*class, histogram.count())).filter(|(_, count)| *count > 0).collect(),
-            latency: Latency::of(&ok),
-            failed: by_class.iter().filter_map(|(class, histogram)| Some((*class, Latency::of(histogram)?))).collect(),
-            total: Latency::of(&total),
+            ..counted(by_class)
         }
+    }
+}
+
+/// The row of a window, which is no longer than the load was.
+#[expect(clippy::cast_precision_loss, reason = "seconds of a load, at most a day")]
+fn window_row(window: Window, by_class: BTreeMap<Class, Histogram>, ended: u64) -> WindowRow {
+    let seconds = window.to.min(ended.max(window.from)) - window.from;
+    WindowRow { row: Row { seconds: seconds as f64, ..counted(by_class) }, window }
+}
+
+/// What a row counts, without what it is about.
+fn counted(mut by_class: BTreeMap<Class, Histogram>) -> Row {
+    let mut total = Histogram::new();
+    for histogram in by_class.values() {
+        total.add(histogram);
+    }
+    let ok = by_class.remove(&Class::Ok).unwrap_or_default();
+    Row {
+        query: None,
+        stage: None,
+        measured: false,
+        seconds: 0.0,
+        ok: ok.count(),
+        errors: by_class.iter().map(|(class, histogram)| (*class, histogram.count())).filter(|(_, count)| *count > 0).collect(),
+        latency: Latency::of(&ok),
+        failed: by_class.iter().filter_map(|(class, histogram)| Some((*class, Latency::of(histogram)?))).collect(),
+        total: Latency::of(&total),
     }
 }
 

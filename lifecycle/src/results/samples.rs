@@ -33,6 +33,9 @@ pub struct ErrorSample {
 struct WorkerFile {
     worker: u32,
     samples: Vec<ErrorSample>,
+    /// By second, how often a virtual user got a new connection.
+    #[serde(default)]
+    reconnects: BTreeMap<u64, u64>,
 }
 
 /// Errors of one kind over the whole run.
@@ -62,7 +65,7 @@ pub struct SampleGroup {
 pub fn group_samples<'a>(files: impl IntoIterator<Item = &'a [u8]>) -> Result<Vec<SampleGroup>, serde_json::Error> {
     let mut groups: BTreeMap<(String, String, String), SampleGroup> = BTreeMap::new();
     for file in files {
-        let WorkerFile { worker, samples } = serde_json::from_slice(file)?;
+        let WorkerFile { worker, samples, reconnects: _ } = serde_json::from_slice(file)?;
         for ErrorSample { second, query, class, code, message, count } in samples {
             let group = groups.entry((query.clone(), class.clone(), code.clone())).or_insert_with(|| SampleGroup {
                 query,
@@ -84,6 +87,22 @@ pub fn group_samples<'a>(files: impl IntoIterator<Item = &'a [u8]>) -> Result<Ve
     groups.sort_by_key(|group| Reverse(group.count));
     groups.truncate(MOST_GROUPS);
     Ok(groups)
+}
+
+/// How often virtual users of all workers got new connections, by second.
+///
+/// # Errors
+/// Where a file is not what a worker writes.
+pub fn add_up_reconnects<'a>(files: impl IntoIterator<Item = &'a [u8]>) -> Result<BTreeMap<u64, u64>, serde_json::Error> {
+    let mut all: BTreeMap<u64, u64> = BTreeMap::new();
+    for file in files {
+        let WorkerFile { worker: _, samples: _, reconnects } = serde_json::from_slice(file)?;
+        for (second, count) in reconnects {
+            let sum = all.entry(second).or_default();
+            *sum = sum.saturating_add(count);
+        }
+    }
+    Ok(all)
 }
 
 #[cfg(test)]
@@ -120,6 +139,14 @@ mod tests {
                 },
             ]
         );
+    }
+
+    #[test]
+    fn new_connections_of_all_workers_are_added_up_by_second() {
+        let zero = br#"{"worker":0,"omitted":0,"samples":[],"reconnects":{"21":4,"22":1}}"#;
+        let one = br#"{"worker":1,"omitted":0,"samples":[],"reconnects":{"22":7}}"#;
+        let older = br#"{"worker":2,"omitted":0,"samples":[]}"#;
+        assert_eq!(add_up_reconnects([&zero[..], &one[..], &older[..]]).unwrap(), BTreeMap::from([(21, 4), (22, 8)]));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crucible_crds::{Phase, Reason, TestRun, test_run::FrozenPlanStatus};
 use super::{
     decision::Child,
     draft::{Draft, Step},
+    faults,
     observed::{Observed, PlanView},
 };
 use crate::{
@@ -35,7 +36,7 @@ const MOST_CLUSTER_BYTES: usize = 16 << 10;
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// Why a run cannot be admitted yet, or at all.
-enum Refusal {
+pub enum Refusal {
     /// Something is missing that may still come.
     Missing(Reason, String),
     /// Something could not be read.
@@ -49,7 +50,8 @@ pub fn admit(observed: &Observed, draft: &mut Draft) -> Step {
     if observed.run.spec.stop {
         return draft.fail(Reason::StopRequested, "The run was stopped before it was admitted");
     }
-    match frozen(observed).and_then(|plan| credentials(observed, &plan).map(|()| plan)) {
+    let admitted = frozen(observed).and_then(|plan| credentials(observed, &plan).and_then(|()| faults::admissible(observed, &plan)).map(|()| plan));
+    match admitted {
         Ok(plan) => freeze(observed, draft, plan),
         Err(Refusal::Wrong(reason, message)) => draft.fail(reason, message),
         Err(Refusal::Missing(reason, message)) => wait(draft, reason, message, GRACE),
@@ -186,6 +188,7 @@ fn freeze(observed: &Observed, draft: &mut Draft, plan: FrozenPlan) -> Step {
         config_map: names::child(&plan.run.name, &plan.run.uid, Role::Plan),
         engine: Some(plan.spec.target.engine.as_str().to_owned()),
     });
+    draft.status.faults = faults::listed(&plan, draft.now);
     let message = format!("TestPlan {} was frozen with {} queries", plan.plan_name, plan.queries.len());
     draft.notice(Severity::Normal, Reason::PlanFrozen, message.clone());
     draft.plan = Some(plan);

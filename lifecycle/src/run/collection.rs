@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use crucible_crds::{
     Outcome, Phase, Reason,
+    fault::FaultStatus,
+    test_plan::Invariant,
     test_run::{LiveStatus, ResultsStatus},
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
@@ -11,6 +13,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use super::{
     decision::{CollectRequest, Order},
     draft::{Draft, Step},
+    faults::{self, Health},
     hand_in::hand_in,
     loss,
     observed::{Collected, Collection, Observed},
@@ -18,10 +21,10 @@ use super::{
     queue,
 };
 use crate::{
-    contract::{FrozenPlan, ResultFile},
+    contract::{FrozenPlan, InvariantAnswer, ResultFile},
     latency::human,
     notice::Severity,
-    results::{Facts, observability::Window},
+    results::{Facts, FaultFact, FaultRecord, InvariantFact, observability::Window},
 };
 
 /// How soon to look again while results are on their way; the workers and the collector speak sooner.
@@ -33,13 +36,21 @@ pub fn collect(observed: &Observed, draft: &mut Draft) -> Step {
         return queue::plan_gone(observed, draft);
     };
     progress::record(observed, draft, &plan);
+    match faults::heal(observed, draft, &plan) {
+        Health::Healed => {}
+        Health::Healing => {
+            draft.order = Order::Listen;
+            return Step::Stay;
+        }
+        Health::GivenUp(message) => return draft.fail_now(Reason::ChaosRecoveryStuck, message),
+    }
     if let Some(step) = merge(observed, draft, &plan, plan.spec.load.workers) {
         return step;
     }
     if let Some(loss) = loss::first(observed, &plan, draft) {
         return draft.fail(loss.reason, loss.message);
     }
-    if draft.past(plan.spec.deadlines.collect.span()) {
+    if draft.past(plan.spec.deadlines.collect.span() + faults::longest_healing(&plan)) {
         return draft.fail(Reason::ResultsUploadFailed, "The results were not stored and merged within deadlines.collect");
     }
     draft.wake_after(AGAIN);
@@ -61,9 +72,10 @@ pub fn merge(observed: &Observed, draft: &mut Draft, plan: &FrozenPlan, awaited:
     let files: BTreeMap<u32, Vec<ResultFile>> = (0..plan.spec.load.workers)
         .filter_map(|index| hand_in(observed, index).filter(|handed| handed.uploaded).map(|handed| (index, handed.files.to_vec())))
         .collect();
-    if awaited > 0 && files.len() >= awaited as usize {
-        let facts = facts(draft, plan, &files);
-        draft.collect = Some(Box::new(CollectRequest { plan: plan.clone(), files, facts, window: window(draft) }));
+    if awaited > 0 && files.len() >= awaited as usize && faults::is_read(observed, draft) {
+        let facts = Facts { invariants: invariants(observed, plan), ..facts(draft, plan, &files) };
+        let faults = draft.status.faults.iter().map(|status| fault_record(observed, status)).collect();
+        draft.collect = Some(Box::new(CollectRequest { plan: plan.clone(), files, facts, window: window(draft), faults }));
     }
     None
 }
@@ -73,6 +85,24 @@ fn window(draft: &Draft) -> Window {
     let status = &draft.status;
     let at = |instant: &Option<MicroTime>| instant.as_ref().map(|at| at.0);
     Window { from: at(&status.first_query_at).or(at(&status.start_at)).unwrap_or(draft.now), to: at(&status.last_query_at).unwrap_or(draft.now) }
+}
+
+/// A fault with what Chaos Mesh itself says about it.
+fn fault_record(observed: &Observed, status: &FaultStatus) -> FaultRecord {
+    let object = observed.faults.get(&status.name).and_then(|view| view.object.found());
+    FaultRecord { status: status.clone(), object: object.cloned() }
+}
+
+/// Whether every invariant of the plan holds. The worker that asks has done so before it uploaded.
+fn invariants(observed: &Observed, plan: &FrozenPlan) -> Vec<InvariantFact> {
+    let answers: Vec<&InvariantAnswer> =
+        (0..plan.spec.load.workers).filter_map(|index| hand_in(observed, index)).filter(|handed| handed.uploaded).flat_map(|handed| handed.answers).collect();
+    let fact = |invariant: &Invariant| InvariantFact {
+        name: invariant.name.to_string(),
+        expected: invariant.expect.clone(),
+        answer: answers.iter().find(|answer| answer.name == *invariant.name).map(|answer| (*answer).clone()),
+    };
+    plan.spec.workload.invariants.iter().map(fact).collect()
 }
 
 /// What the verdict needs to know beyond the measurements; from status, so that a new operator knows it too.
@@ -86,6 +116,23 @@ fn facts(draft: &Draft, plan: &FrozenPlan, files: &BTreeMap<u32, Vec<ResultFile>
         worker_cpu_share: workers.and_then(|workers| workers.cpu_share.as_ref()).and_then(|share| share.parse().ok()),
         ended_early: draft.status.ended_early.clone(),
         without_raw_samples: files.iter().filter(|(_, handed)| lacks_raw(handed)).map(|(worker, _)| *worker).collect(),
+        faults: draft.status.faults.iter().map(|status| fault_fact(draft, status)).collect(),
+        invariants: Vec::new(),
+    }
+}
+
+/// What became of a fault, on the load's own time.
+fn fault_fact(draft: &Draft, status: &FaultStatus) -> FaultFact {
+    let start = draft.status.start_at.as_ref().map_or(draft.now, |at| at.0);
+    let seconds = |at: &Option<MicroTime>| at.as_ref().map(|at| at.0.duration_since(start).as_secs_f64());
+    FaultFact {
+        name: status.name.clone(),
+        kind: status.kind.clone(),
+        confirmed: status.confirmed,
+        targets: status.targets,
+        from: seconds(&status.injected_at),
+        to: seconds(&status.injected_at).and(seconds(&status.recovered_at)),
+        message: status.message.clone(),
     }
 }
 

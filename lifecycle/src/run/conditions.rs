@@ -1,6 +1,9 @@
 //! Conditions are a function of the status; the old list only lends its transition times.
 
-use crucible_crds::{ConditionType, Outcome, Phase, Reason, TestRunStatus, condition};
+use crucible_crds::{
+    ConditionType, Outcome, Phase, Reason, TestRunStatus, condition,
+    fault::{FaultPhase, FaultStatus},
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::observed::Observed;
@@ -88,7 +91,7 @@ fn judge(of: ConditionType, status: &TestRunStatus, ledger: bool) -> (Truth, Rea
             (_, Some(_)) => quiet(Truth::False, Reason::LoadEnded),
             (_, None) => quiet(Truth::False, Reason::AsExpected),
         },
-        ConditionType::FaultsHealed => quiet(Truth::True, Reason::NoFaults),
+        ConditionType::FaultsHealed => faults_healed(&status.faults),
         ConditionType::ResultsCollected => match (phase, &status.results) {
             (_, Some(results)) if results.partial => quiet(Truth::True, Reason::ResultsPartial),
             (_, Some(_)) => quiet(Truth::True, Reason::ResultsCollected),
@@ -104,6 +107,19 @@ fn judge(of: ConditionType, status: &TestRunStatus, ledger: bool) -> (Truth, Rea
             None => quiet(Truth::Unknown, Reason::AsExpected),
             Some(verdict) => (Truth::of(verdict.outcome == Outcome::Passed), reason, message),
         },
+    }
+}
+
+/// Whether a fault may be in its targets. One that is stuck counts more than one that is on.
+fn faults_healed(faults: &[FaultStatus]) -> (Truth, Reason, String) {
+    if let Some(stuck) = faults.iter().find(|fault| fault.phase == FaultPhase::Stuck) {
+        return (Truth::False, Reason::ChaosRecoveryStuck, stuck.message.clone().unwrap_or_default());
+    }
+    let on: Vec<&str> = faults.iter().filter(|fault| fault.phase.is_on()).map(|fault| fault.name.as_str()).collect();
+    match (faults.is_empty(), on.is_empty()) {
+        (true, _) => (Truth::True, Reason::NoFaults, String::new()),
+        (false, true) => (Truth::True, Reason::FaultsHealed, String::new()),
+        (false, false) => (Truth::False, Reason::FaultsActive, format!("Not healed yet: {}", on.join(", "))),
     }
 }
 

@@ -10,10 +10,13 @@ use k8s_openapi::api::{
     core::v1::{ConfigMap, Secret},
 };
 
+use serde_json::Value;
+
 use crate::{
+    chaos::Kind,
     contract::FrozenPlan,
     notice::Notice,
-    results::{Facts, observability::Window},
+    results::{Facts, FaultRecord, observability::Window},
     wake::Wake,
 };
 
@@ -60,6 +63,13 @@ pub enum Child {
     },
     /// The Indexed Job of the workers.
     Workers(Box<Job>),
+    /// The Chaos Mesh object of a fault, beside the system under test.
+    Fault {
+        /// Its kind.
+        kind: Kind,
+        /// The object.
+        object: Box<Value>,
+    },
 }
 
 /// Something that must not exist any more. Absence is success.
@@ -77,10 +87,30 @@ pub enum Gone {
         /// The uid that must hold it for it to be removed.
         holder_uid: String,
     },
+    /// What a fault does to its targets.
+    Fault {
+        /// The kind of its Chaos Mesh object.
+        kind: Kind,
+        /// The namespace of the object.
+        namespace: String,
+        /// The name of the object.
+        name: String,
+        /// How it is healed.
+        by: Healing,
+    },
     /// The finalizer: nothing of the run is left elsewhere.
     Finalizer,
     /// The run itself, whose time has passed.
     Run,
+}
+
+/// How a fault is healed before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Healing {
+    /// Chaos Mesh is told to pause it: it heals the targets, and the object stays and says when.
+    Pause,
+    /// The object is deleted: Chaos Mesh heals the targets before it lets it go.
+    Delete,
 }
 
 /// What every worker is to be told until it has done it.
@@ -118,4 +148,6 @@ pub struct CollectRequest {
     pub facts: Facts,
     /// The time of the load, which the plan's Prometheus sources are asked about.
     pub window: Window,
+    /// What became of each fault, with what Chaos Mesh itself says about it.
+    pub faults: Vec<FaultRecord>,
 }

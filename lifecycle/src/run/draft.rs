@@ -130,8 +130,26 @@ impl Draft {
         }
     }
 
-    /// Ends the run without results: says why, gives everything back and ends the load.
+    /// Ends the run without results: says why, gives everything back and ends the load. A fault that is on is healed first.
     pub fn fail(&mut self, reason: Reason, message: impl Into<String>) -> Step {
+        if !self.status.faults.iter().any(|fault| fault.phase.is_on()) {
+            return self.fail_now(reason, message);
+        }
+        let message = bounded(message.into(), 1024);
+        self.status.failing.get_or_insert(EndedEarly { reason: reason.to_string(), message: message.clone() });
+        self.ensure.clear();
+        self.order = Order::None;
+        self.remove_workers();
+        self.wake_after(Duration::from_secs(1));
+        let step = self.go(Phase::Stopping, reason, message.clone());
+        if step == Step::Moved {
+            self.notice(Severity::Warning, reason, message);
+        }
+        step
+    }
+
+    /// Ends the run without results, whatever is on.
+    pub fn fail_now(&mut self, reason: Reason, message: impl Into<String>) -> Step {
         let message = bounded(message.into(), 1024);
         let step = self.go(Phase::Failed, reason, message.clone());
         if step == Step::Moved {
@@ -165,8 +183,9 @@ impl Draft {
 
     /// Removes the workers, where the run came as far as having some.
     pub fn remove_workers(&mut self) {
-        if self.status.plan.is_some() {
-            self.remove.push(Gone::Workers { name: names::child(&self.name, &self.uid, Role::Workers) });
+        let workers = Gone::Workers { name: names::child(&self.name, &self.uid, Role::Workers) };
+        if self.status.plan.is_some() && !self.remove.contains(&workers) {
+            self.remove.push(workers);
         }
     }
 
@@ -202,7 +221,10 @@ fn outcome_of(reason: Reason) -> Outcome {
     match reason {
         Reason::WorkerLost | Reason::WorkerOutOfMemory | Reason::WorkerEvicted | Reason::LoadGeneratorFailed | Reason::WorkerDiskFull => Outcome::Invalid,
         Reason::StopRequested | Reason::AbortRuleFired | Reason::Deleted => Outcome::Aborted,
-        Reason::SutUnknownHost
+        Reason::ChaosUnavailable
+        | Reason::ChaosNotAllowed
+        | Reason::ChaosNoTarget
+        | Reason::SutUnknownHost
         | Reason::SutUnreachable
         | Reason::SutAuthenticationFailed
         | Reason::SutDatabaseMissing

@@ -7,6 +7,7 @@ use crucible_crds::{Phase, Reason};
 use super::{
     decision::{Gone, Order},
     draft::{Draft, Step},
+    faults,
     observed::{Observed, PodState, PodView},
 };
 use crate::{build::labels, notice::Severity, seen::Seen};
@@ -15,6 +16,8 @@ use crate::{build::labels, notice::Severity, seen::Seen};
 const AGAIN: Duration = Duration::from_secs(1);
 /// How long pods of a deleted run may take to end before the run lets go of them: a dead node never answers.
 const PATIENCE: Duration = Duration::from_mins(2);
+/// How long faults of a deleted run may take to heal before the run lets go of them.
+const FAULT_PATIENCE: Duration = Duration::from_mins(5);
 
 /// A finished run gives back what it may still hold, and is deleted when its time has passed.
 pub fn rest(observed: &Observed, draft: &mut Draft) -> Step {
@@ -29,10 +32,11 @@ pub fn rest(observed: &Observed, draft: &mut Draft) -> Step {
             draft.wake_after(AGAIN);
         }
     }
+    let left = faults::clear(observed, draft);
     let keep = observed.run.spec.ttl_after_finished.as_ref().map(crucible_crds::Duration::span);
     if let (Some(keep), Some(ended)) = (keep, draft.status.completed_at.as_ref().map(|at| at.0)) {
         let age = draft.since(ended);
-        if age >= keep {
+        if age >= keep && left.is_empty() {
             draft.remove.push(Gone::Run);
         } else {
             draft.wake_after(keep.saturating_sub(age));
@@ -61,6 +65,7 @@ pub fn delete(observed: &Observed, draft: &mut Draft) {
         draft.end_early(Reason::Deleted, "The run is being deleted");
     }
     draft.remove_workers();
+    let left = faults::clear(observed, draft);
     let patient = draft.since(asked) < PATIENCE;
     if !quiet(&observed.pods) {
         if patient && draft.status.plan.is_some() {
@@ -74,6 +79,12 @@ pub fn delete(observed: &Observed, draft: &mut Draft) {
             let names: Vec<&str> = pods.iter().map(|pod| pod.name.as_str()).collect();
             draft.notice(Severity::Warning, Reason::Deleted, format!("Pods of the run did not end and are left to the cluster: {}", names.join(", ")));
         }
+    }
+    if !left.is_empty() {
+        if draft.since(asked) < FAULT_PATIENCE {
+            return;
+        }
+        draft.notice(Severity::Warning, Reason::ChaosRecoveryStuck, left.join("; "));
     }
     draft.release();
     draft.remove.push(Gone::Finalizer);

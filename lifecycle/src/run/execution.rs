@@ -7,6 +7,7 @@ use crucible_crds::{Phase, Reason, test_plan::AbortRule};
 use super::{
     decision::Order,
     draft::{Draft, Step, later},
+    faults,
     hand_in::hand_in,
     loss,
     observed::{LiveView, Observed},
@@ -43,6 +44,7 @@ pub fn watch(observed: &Observed, draft: &mut Draft) -> Step {
     if missed(observed, draft, &plan) {
         waiting_room::agree(draft, &plan);
     }
+    faults::tend(observed, draft, &plan);
     let at = draft.status.start_at.as_ref().map_or(draft.now, |at| at.0);
     let ends = draft.status.ends_at.as_ref().map_or(draft.now, |at| at.0);
     draft.order = Order::Start { at };

@@ -6,6 +6,7 @@ use crucible_crds::{TestPlan, TestRun, Verdict};
 use jiff::Timestamp;
 
 use crate::{
+    chaos::ChaosObject,
     contract::{FrozenPlan, WorkerOutcome, WorkerReport},
     results::Headline,
     seen::Seen,
@@ -44,6 +45,40 @@ pub struct Observed {
     pub fleet: Fleet,
     /// How far the merging of the results is.
     pub collection: Collection,
+    /// What is known of the plan's faults, by name. A fault that nobody asked about is missing.
+    pub faults: BTreeMap<String, FaultView>,
+}
+
+/// What is known of one fault.
+#[derive(Clone, Debug)]
+pub struct FaultView {
+    /// Whether Chaos Mesh is there to inject its kind.
+    pub served: Seen<()>,
+    /// The namespaces that it touches, and whether each lets faults in.
+    pub namespaces: BTreeMap<String, Seen<bool>>,
+    /// How many pods fit its selector, pods of Crucible left out.
+    pub matching: Seen<u32>,
+    /// The Chaos Mesh object that injects it.
+    pub object: Seen<ChaosObject>,
+    /// Why the API server or Chaos Mesh refuses the object, where it does.
+    pub refused: Option<String>,
+    /// The addresses of the run's workers, where the fault cuts them off.
+    pub workers: Seen<Vec<String>>,
+}
+
+impl FaultView {
+    /// The view of somebody who has not looked.
+    #[must_use]
+    pub fn not_asked() -> Self {
+        Self {
+            served: Seen::not_asked(),
+            namespaces: BTreeMap::new(),
+            matching: Seen::not_asked(),
+            object: Seen::not_asked(),
+            refused: None,
+            workers: Seen::not_asked(),
+        }
+    }
 }
 
 /// The installation's own settings, as far as decisions depend on them.

@@ -8,6 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use super::{
     decision::{Child, Order},
     draft::{Draft, Step, later},
+    faults::{self, Ground},
     loss,
     observed::{Observed, PodState},
     queue,
@@ -56,7 +57,16 @@ pub fn gather(observed: &Observed, draft: &mut Draft) -> Step {
     let ready = ready_workers(observed);
     draft.status.workers = Some(workers_status(&plan, u32::try_from(ready.len()).unwrap_or(u32::MAX)));
     if ready.len() >= plan.spec.load.workers as usize {
-        return start(draft, &plan);
+        match faults::on_target(observed, draft, &plan) {
+            Ground::Ready(_) => return start(draft, &plan),
+            Ground::Refused(why) => return draft.fail(Reason::ChaosNotAllowed, why),
+            Ground::Lacking(why) => return draft.fail(Reason::ChaosNoTarget, why),
+            Ground::Unknown(why) if draft.past(plan.spec.deadlines.barrier.span()) => return draft.fail(Reason::ChaosNoTarget, why),
+            Ground::Unknown(_) => {
+                draft.wake_after(AGAIN);
+                return Step::Stay;
+            }
+        }
     }
     if draft.past(plan.spec.deadlines.barrier.span()) {
         let (reason, message) = late(observed, &plan, &ready);

@@ -9,13 +9,20 @@ use super::{Judged, check, number};
 use crate::{
     contract::FrozenPlan,
     latency::{exact, human},
-    results::{Latency, Row, Summary},
+    results::{FaultFact, Latency, Recovery, Resilience, Row, Summary, resilience},
 };
 
 /// The checks of the system under test: that it answered, then the plan's limits in the plan's order.
-pub(super) fn checks(plan: &FrozenPlan, summary: &Summary) -> Vec<Judged> {
+pub(super) fn checks(plan: &FrozenPlan, summary: &Summary, faults: &[FaultFact]) -> Vec<Judged> {
     let least = u64::from(plan.spec.validity.min_queries);
-    let limits = plan.spec.slos.iter().map(|slo| Judged { check: limit(slo, row(slo, summary), least), broken: "LimitBroken" });
+    let resilience = resilience(plan, summary, faults);
+    let limits = plan.spec.slos.iter().map(|slo| {
+        let check = match &slo.fault {
+            Some(fault) => of_fault(slo, fault, &resilience, faults),
+            None => limit(slo, row(slo, summary), least),
+        };
+        Judged { check, broken: "LimitBroken", undecided: "TooLittleData" }
+    });
     std::iter::once(answered(&summary.headline, least)).chain(limits).collect()
 }
 
@@ -24,7 +31,11 @@ fn answered(row: &Row, least: u64) -> Judged {
     let (ok, ended) = (row.ok, row.ended());
     let decided = ended >= least || (ok == 0 && ended > 0);
     let observed = if ended == 0 { "no data".to_owned() } else { format!("{ok} of {ended}") };
-    Judged { check: check("queries answered", &format!(">= 1 of at least {least}"), &observed, ok > 0, decided, Owner::Sut), broken: "NothingAnswered" }
+    Judged {
+        check: check("queries answered", &format!(">= 1 of at least {least}"), &observed, ok > 0, decided, Owner::Sut),
+        broken: "NothingAnswered",
+        undecided: "TooLittleData",
+    }
 }
 
 /// The row that a limit is about; nothing where the results do not have it.
@@ -50,6 +61,29 @@ fn limit(slo: &Slo, row: Option<&Row>, least: u64) -> crucible_crds::Check {
     };
     let Finding { limit, observed, held } = judged;
     check(&name, &limit, observed.as_deref().unwrap_or("no data"), held, observed.is_some(), Owner::Sut)
+}
+
+/// A limit on how well the system took a fault. It is decided only where the fault was confirmed.
+fn of_fault(slo: &Slo, fault: &str, all: &[Resilience], faults: &[FaultFact]) -> crucible_crds::Check {
+    let name = format!("{} of {fault}", slo.metric.as_str());
+    let most = slo.below.as_ref().map_or(0.0, |limit| limit.span().as_secs_f64());
+    let limit = slo.below.as_ref().map_or_else(|| "none".to_owned(), |limit| format!("< {limit}"));
+    let confirmed = faults.iter().any(|fact| fact.name == fault && fact.confirmed);
+    let numbers = all.iter().find(|one| one.fault == fault).filter(|_| confirmed);
+    let (observed, held, decided) = match (slo.metric, numbers) {
+        (_, None) => ("no data".to_owned(), false, false),
+        (Metric::RecoveryTime, Some(of)) => match of.recovery {
+            Recovery::After(seconds) => (format!("{seconds:.1}s"), seconds < most, true),
+            Recovery::NotWithin(seconds) => (format!("not within {seconds:.1}s"), false, seconds >= most),
+            Recovery::Unknown => ("no data".to_owned(), false, false),
+        },
+        (Metric::TimeToFirstError, Some(of)) => match of.time_to_first_error {
+            Some(seconds) => (format!("{seconds:.1}s"), seconds < most, true),
+            None => ("no error".to_owned(), true, true),
+        },
+        (_, Some(of)) => (format!("{:.1}s", of.longest_gap), of.longest_gap < most, true),
+    };
+    check(&name, &limit, &observed, held, decided, Owner::Sut)
 }
 
 fn name(metric: Metric, query: Option<&str>, stage: Option<&str>) -> String {

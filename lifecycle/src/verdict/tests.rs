@@ -2,7 +2,13 @@ use crucible_crds::test_run::EndedEarly;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::results::sample::{line, merge, plan};
+use crate::{
+    contract::InvariantAnswer,
+    results::{
+        InvariantFact,
+        sample::{line, merge, plan},
+    },
+};
 
 fn facts() -> Facts {
     Facts {
@@ -12,6 +18,8 @@ fn facts() -> Facts {
         worker_cpu_share: Some(0.42),
         ended_early: None,
         without_raw_samples: vec![],
+        faults: Vec::new(),
+        invariants: Vec::new(),
     }
 }
 
@@ -154,4 +162,68 @@ fn what_crucible_itself_could_not_do_says_nothing_about_the_system() {
     let verdict = harness_error(Reason::ResultsCorrupt, "The log of worker 1 is not what it handed in");
     assert_eq!(verdict.outcome, Outcome::HarnessError);
     assert_eq!(verdict.reasons, ["ResultsCorrupt: The log of worker 1 is not what it handed in"]);
+}
+
+/// A load of 60 s with 10 answers in 1 ms in each second, but none from 30 s to 34 s, where a connection failed instead.
+fn outage(plan: &FrozenPlan) -> Summary {
+    let log = (0..60).map(|second| match second {
+        30..=34 => line("PointLookup|steady|connection", second, &[1_000]),
+        _ => line("PointLookup|steady|ok", second, &[1_000; 10]),
+    });
+    merge(plan, &[log.collect()], false)
+}
+
+fn kill(confirmed: bool) -> crate::results::FaultFact {
+    let message = (!confirmed).then(|| "Chaos Mesh never confirmed fault kill".to_owned());
+    crate::results::FaultFact { name: "kill".into(), kind: "PodChaos".into(), confirmed, targets: 1, from: Some(30.0), to: Some(30.0), message }
+}
+
+#[test]
+fn limits_about_a_fault_are_judged_on_the_second_by_second_record() {
+    let load = json!({"workers": 2, "stages": [{"name": "steady", "duration": "60s", "vus": 8}]});
+    let cases = [
+        ("recoveryTime", "6s", "recoveryTime of kill | < 6s | 5.0s | true | true"),
+        ("recoveryTime", "5s", "recoveryTime of kill | < 5s | 5.0s | false | true"),
+        ("timeToFirstError", "1s", "timeToFirstError of kill | < 1s | 0.0s | true | true"),
+        ("longestGap", "5s", "longestGap of kill | < 5s | 5.0s | false | true"),
+    ];
+    for (metric, below, expected) in cases {
+        let plan = plan(json!({"load": load, "slos": [{"metric": metric, "fault": "kill", "below": below}]}));
+        let facts = Facts { faults: vec![kill(true)], ..facts() };
+        let verdict = judge(&plan, &outage(&plan), &facts);
+        let Check { name, limit, observed, held, decided, .. } = verdict.checks.last().unwrap();
+        assert_eq!(format!("{name} | {limit} | {observed} | {held} | {decided}"), expected);
+        assert_eq!(verdict.outcome, if *held { Outcome::Passed } else { Outcome::Failed }, "{metric} {below}");
+    }
+}
+
+#[test]
+fn a_fault_that_was_not_confirmed_decides_nothing() {
+    let load = json!({"workers": 2, "stages": [{"name": "steady", "duration": "60s", "vus": 8}]});
+    let plan = plan(json!({"load": load, "slos": [{"metric": "recoveryTime", "fault": "kill", "below": "6s"}]}));
+    let facts = Facts { faults: vec![kill(false)], ..facts() };
+    let verdict = judge(&plan, &outage(&plan), &facts);
+    assert_eq!(verdict.outcome, Outcome::Inconclusive);
+    let expected = [
+        "FaultNotConfirmed: fault kill was not confirmed: Chaos Mesh never confirmed fault kill, the limit is confirmed by Chaos Mesh",
+        "TooLittleData: recoveryTime of kill was no data, the limit is < 6s",
+    ];
+    assert_eq!(verdict.reasons, expected);
+}
+
+#[test]
+fn an_invariant_that_does_not_hold_fails_the_run_and_one_that_was_not_answered_leaves_it_open() {
+    let answer = |held, said: &str| Some(InvariantAnswer { name: "rows".to_owned(), held, said: said.to_owned() });
+    let with = |answer| Facts { invariants: vec![InvariantFact { name: "rows".to_owned(), expected: "100000".to_owned(), answer }], ..facts() };
+    let said = |answer| {
+        let verdict = judged(json!({}), &with(answer));
+        (verdict.outcome, verdict.reasons.first().cloned().unwrap_or_default())
+    };
+    assert_eq!(said(answer(Some(true), "100000")).0, Outcome::Passed);
+    assert_eq!(said(answer(Some(false), "99998")), (Outcome::Failed, "InvariantBroken: invariant rows was 99998, the limit is = 100000".to_owned()));
+    assert_eq!(
+        said(answer(None, "no such table")),
+        (Outcome::Inconclusive, "InvariantNotAnswered: invariant rows was not answered: no such table, the limit is = 100000".to_owned())
+    );
+    assert_eq!(said(None), (Outcome::Inconclusive, "InvariantNotAnswered: invariant rows was not asked, the limit is = 100000".to_owned()));
 }

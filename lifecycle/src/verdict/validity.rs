@@ -8,7 +8,8 @@ use crate::{contract::FrozenPlan, latency::human, results::Facts};
 /// The checks of the measurement itself, in a fixed order; only those that the plan asks for, and that no worker is lost.
 pub(super) fn checks(plan: &FrozenPlan, facts: &Facts) -> Vec<Judged> {
     let Validity { max_worker_cpu, max_start_skew, min_queries: _ } = &plan.spec.validity;
-    let Facts { expected_workers, merged_workers, start_skew_micros, worker_cpu_share, ended_early: _, without_raw_samples: _ } = facts;
+    let Facts { expected_workers, merged_workers, start_skew_micros, worker_cpu_share, ended_early: _, without_raw_samples: _, faults: _, invariants: _ } =
+        facts;
     let mut checks = vec![Judged {
         check: check(
             "workers with results",
@@ -19,6 +20,7 @@ pub(super) fn checks(plan: &FrozenPlan, facts: &Facts) -> Vec<Judged> {
             Owner::Harness,
         ),
         broken: "WorkersMissing",
+        undecided: "TooLittleData",
     }];
     if let Some(limit) = max_start_skew {
         let observed = start_skew_micros.map(i64::unsigned_abs);
@@ -26,6 +28,7 @@ pub(super) fn checks(plan: &FrozenPlan, facts: &Facts) -> Vec<Judged> {
         checks.push(Judged {
             check: check("start skew", &format!("<= {limit}"), &observed.map_or_else(no_data, human), held, observed.is_some(), Owner::Harness),
             broken: "StartSkewTooLarge",
+            undecided: "TooLittleData",
         });
     }
     if let Some(limit) = max_worker_cpu {
@@ -41,6 +44,7 @@ pub(super) fn checks(plan: &FrozenPlan, facts: &Facts) -> Vec<Judged> {
                 Owner::Harness,
             ),
             broken: "LoadGeneratorSaturated",
+            undecided: "TooLittleData",
         });
     }
     checks

@@ -1,10 +1,11 @@
 //! A world small enough to read: it holds what a run can see, does what is decided, and writes down both.
 
+mod chaos;
 mod script;
 
 use std::{collections::BTreeMap, collections::BTreeSet, fmt::Write, time::Duration};
 
-use crucible_crds::{Outcome, Reason, TestPlan, TestRun, TestRunSpec, Verdict};
+use crucible_crds::{ConditionType, Outcome, Reason, TestPlan, TestRun, TestRunSpec, Verdict, condition};
 use crucible_lifecycle::{
     contract::{Failure, FrozenPlan, PROTOCOL, ResultFile, WorkerOutcome, WorkerReport, WorkerState},
     notice::Severity,
@@ -71,6 +72,8 @@ pub struct World {
     silent: BTreeSet<u32>,
     live: LiveView,
     collection: Collection,
+    chaos: chaos::Chaos,
+    away: bool,
     order: Order,
     next_look: Option<Timestamp>,
     timeline: String,
@@ -118,6 +121,8 @@ impl World {
             silent: BTreeSet::new(),
             live: LiveView::default(),
             collection: Collection::Idle,
+            chaos: chaos::Chaos::default(),
+            away: false,
             order: Order::None,
             next_look: None,
             timeline: String::new(),
@@ -140,6 +145,8 @@ impl World {
             Seen::Absent => Seen::Absent,
             Seen::Unreadable(why) => Seen::Unreadable(why.clone()),
         };
+        let frozen_faults = self.frozen.found().map(|frozen| frozen.spec.faults.clone());
+        let plan_faults = frozen_faults.or_else(|| self.plan.found().map(|plan| plan.spec.faults.clone())).unwrap_or_default();
         let mut queue = self.ahead.clone();
         if self.run.metadata.labels.is_some() {
             queue.push(Contender { uid: UID.to_owned(), name: "shop-tests/run-a".to_owned() });
@@ -167,11 +174,15 @@ impl World {
             pods: if self.pods.is_empty() { Seen::Absent } else { Seen::Found(self.pods.values().cloned().collect()) },
             fleet: Fleet { workers: self.reports.clone(), live: self.live.clone() },
             collection: self.collection.clone(),
+            faults: self.chaos.views(&plan_faults),
         }
     }
 
     /// Looks and acts until nothing changes any more.
     fn settle(&mut self) {
+        if self.away {
+            return;
+        }
         for _ in 0..10 {
             let before = self.run.clone();
             let decision = decide(&self.observe());
@@ -199,6 +210,7 @@ impl World {
         let path: Vec<&str> = status.transitions.iter().skip(old.transitions.len().saturating_sub(1)).map(|moved| moved.phase.as_str()).collect();
         let moved = status.transitions.len() > old.transitions.len();
         let said = (!moved && status.reason != old.reason).then(|| status.reason.clone()).flatten();
+        words.extend(faults_healed(&old, &status));
         self.run.status = Some(status);
         for gone in remove {
             words.extend(self.remove(gone));
@@ -277,6 +289,7 @@ impl World {
                 }
                 Some(format!("ensure job/{}", job.metadata.name.unwrap()))
             }
+            Child::Fault { kind, object } => Some(self.chaos.make(kind, &object, self.now)),
         }
     }
 
@@ -290,6 +303,7 @@ impl World {
                 }
                 Some(format!("remove job/{name}"))
             }
+            Gone::Fault { kind, namespace, name, by } => self.chaos.heal(kind, &namespace, &name, by),
             Gone::Lease { name, holder_uid } => {
                 self.lease.take_if(|held| held.holder_uid == holder_uid)?;
                 Some(format!("remove lease/{name}"))
@@ -311,7 +325,7 @@ impl World {
     /// Lets time pass, looking whenever the run asked to be looked at.
     fn pass(&mut self, span: Duration) {
         let until = self.now + SignedDuration::try_from(span).unwrap();
-        while let Some(look) = self.next_look.filter(|look| *look < until) {
+        while let Some(look) = self.next_look.filter(|look| *look < until && !self.away) {
             self.now = look;
             self.refresh();
             self.settle();
@@ -358,7 +372,8 @@ impl World {
     }
 
     fn end_pod(&mut self, index: u32, exit_code: i32, reason: &str, state: Option<WorkerState>) {
-        let outcome = state.map(|state| WorkerOutcome { protocol: PROTOCOL, index, state, failure: None, interrupted: false, files: files(index) });
+        let outcome =
+            state.map(|state| WorkerOutcome { protocol: PROTOCOL, index, state, failure: None, interrupted: false, files: files(index), answers: Vec::new() });
         if let Some(pod) = self.pods.get_mut(&index) {
             pod.state = PodState::Ended { exit_code, reason: reason.to_owned(), outcome };
         }
@@ -384,6 +399,14 @@ impl World {
     }
 }
 
+/// What the condition about faults says, where that changed.
+fn faults_healed(old: &crucible_crds::TestRunStatus, new: &crucible_crds::TestRunStatus) -> Option<String> {
+    let said = |status: &crucible_crds::TestRunStatus| {
+        condition::find(&status.conditions, ConditionType::FaultsHealed).map(|of| format!("FaultsHealed={} {}", of.status, of.reason))
+    };
+    said(new).filter(|new| !old.faults.is_empty() && said(old).as_ref() != Some(new))
+}
+
 fn blank(index: u32) -> WorkerReport {
     WorkerReport {
         protocol: PROTOCOL,
@@ -399,6 +422,7 @@ fn blank(index: u32) -> WorkerReport {
         interrupted: false,
         seconds: Vec::new(),
         files: Vec::new(),
+        answers: Vec::new(),
         cpu_seconds: 0.0,
         memory_bytes: 0,
     }

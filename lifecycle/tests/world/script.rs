@@ -87,6 +87,22 @@ fn happen(world: &mut World, event: &str) {
         ["plan", "asks", "for", query] => {
             world.plan_mut().spec.workload.mix = vec![crucible_crds::test_plan::MixEntry { query: (*query).into(), weight: 1 }];
         }
+        ["plan", "kills", "a", "pod", "at", at, "for", span] => world.plan_fault("kill", at, span, "{podChaos: {action: pod-kill}}"),
+        ["plan", "cuts", "the", "network", "at", at, "for", span] => {
+            world.plan_fault("cut", at, span, "{networkChaos: {action: partition, peer: {workers: true}}}");
+        }
+        ["plan", "kills", "a", "pod", "when", "steady"] => world.plan_steady_fault("kill", "{podChaos: {action: pod-kill}}"),
+        ["chaos", "mesh", "is", "missing"] => world.chaos.missing = true,
+        ["namespace", "sut", "lets", "no", "faults", "in"] => world.chaos.closed = true,
+        ["no", "pod", "fits"] => world.chaos.pods = 0,
+        ["a", "pod", "fits"] => world.chaos.pods = 1,
+        ["fault", name, "is", "confirmed"] => world.chaos.confirm(name, world.now),
+        ["fault", name, "is", "refused"] => world.chaos.refused = Some((*name).to_owned()),
+        ["fault", name, "finds", "no", "target"] => world.chaos.trouble(name, world.now),
+        ["fault", name, "is", "healed"] => world.chaos.recover(name, world.now),
+        ["fault", name, "is", "gone"] => world.chaos.vanish(name),
+        ["chaos", "cannot", "be", "read"] => world.chaos.unreadable = true,
+        ["chaos", "can", "be", "read"] => world.chaos.unreadable = false,
         ["plan", "is", "missing" | "deleted"] => world.plan = Seen::Absent,
         ["plan", "comes"] => world.plan = World::new().plan,
         ["frozen", "plan", "is", "deleted"] => world.frozen = Seen::Absent,
@@ -135,7 +151,9 @@ fn happen(world: &mut World, event: &str) {
         ["results", "are", "merged", outcome] => world.merged(outcome_of(outcome), 2),
         ["results", "of", workers, "are", "merged", outcome] => world.merged(outcome_of(outcome), number(workers)),
         ["results", "are", "corrupt"] => world.lose_results(Reason::ResultsCorrupt, "histograms/worker-1.hlog is not what worker 1 handed in"),
-        ["operator", "dies"] => {
+        ["operator", "comes", "back"] => world.away = false,
+        ["operator", "dies" | "goes", ..] => {
+            world.away = words[1] == "goes";
             let Fleet { workers, live } = Fleet::default();
             (world.reports, world.live) = (workers, live);
             world.collection = Collection::Idle;
@@ -165,6 +183,7 @@ fn outcome_of(word: &str) -> Outcome {
         "Passed" => Outcome::Passed,
         "Failed" => Outcome::Failed,
         "Aborted" => Outcome::Aborted,
+        "Inconclusive" => Outcome::Inconclusive,
         _ => panic!("{word} is not a verdict of these scripts"),
     }
 }

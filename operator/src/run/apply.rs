@@ -15,6 +15,7 @@ use crucible_lifecycle::{
         labels,
         names::{self, Role},
     },
+    chaos::Kind,
     run::{Child, Decision, Gone, Order},
     wake::Wake,
 };
@@ -29,10 +30,11 @@ use kube::{
     core::NamespaceResourceScope,
 };
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::observe;
 use crate::{
+    chaos::{Chaos, Made},
     context::{Context, FIELD_MANAGER, RunKey},
     notices,
     token::Token,
@@ -154,7 +156,7 @@ impl Hand<'_> {
         // Marking is made against the version that was read, which confirms it by itself.
         let marked = match &child {
             Child::Mark { labels, finalizers } => self.mark(labels, finalizers, run).await?,
-            Child::FrozenPlan(_) | Child::Token(_) | Child::Lease { .. } | Child::Workers(_) => false,
+            Child::FrozenPlan(_) | Child::Token(_) | Child::Lease { .. } | Child::Workers(_) | Child::Fault { .. } => false,
         };
         if !marked && !confirmed {
             self.confirm(run).await?;
@@ -178,8 +180,23 @@ impl Hand<'_> {
                 let job = self.create_or_adopt::<Job>(*job).await?;
                 self.ctx.memory.keep_job(&self.key.uid, observe::job_view(&job, self.ctx.clock.now()));
             }
+            Child::Fault { kind, object } => self.make_fault(kind, &object).await?,
         }
         Ok(true)
+    }
+
+    /// Makes the Chaos Mesh object of a fault. One that is refused is remembered, not tried again: the load goes on, and the
+    /// fault was not injected.
+    async fn make_fault(&self, kind: Kind, object: &Value) -> Result<(), Error> {
+        let name = object["metadata"]["name"].as_str().unwrap_or_default();
+        let label = format!("{} {}/{name}", kind.as_str(), object["metadata"]["namespace"].as_str().unwrap_or_default());
+        let made = timed(&label, Chaos::new(&self.ctx.client).make(kind, object)).await?;
+        match made.map_err(|source| Error::Ensure { object: label.clone(), source })? {
+            Made::There => {}
+            Made::Refused(why) => self.ctx.memory.keep_refusal(&self.key.uid, name, why),
+            Made::NotOurs => self.ctx.memory.keep_refusal(&self.key.uid, name, format!("{label} belongs to somebody else")),
+        }
+        Ok(())
     }
 
     /// Puts our labels and finalizers on the run, where they are missing. A merge patch against the version that was
@@ -269,6 +286,11 @@ impl Hand<'_> {
                 let background = DeleteParams { propagation_policy: Some(PropagationPolicy::Background), ..DeleteParams::default() };
                 let jobs: Api<Job> = self.api();
                 removed(&format!("Job {}/{name}", self.key.namespace), jobs.delete(&name, &background)).await
+            }
+            Gone::Fault { kind, namespace, name, by } => {
+                let object = format!("{} {namespace}/{name}", kind.as_str());
+                let healed = timed(&object, Chaos::new(&self.ctx.client).heal(kind, &namespace, &name, by)).await?;
+                healed.map_err(|source| Error::Remove { object, source })
             }
             Gone::Lease { name, holder_uid } => self.give_lease_back(&name, &holder_uid).await,
             Gone::Finalizer => self.let_go(run).await,

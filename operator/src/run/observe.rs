@@ -13,6 +13,7 @@
 //! | queue                | x       | x      |                      |                                 |           |        |          |
 //! | job                  | marked  |        | unless all heard     | unless all heard                |           | x      |          |
 //! | pods                 |         |        | unless all heard     | unless all heard                |           | x      | x        |
+//! | faults               | see `faults.rs`                                                                                            |
 //! | fleet, collection    | in memory, always                                                                                          |
 //!
 //! *if asked*: only where the run asks for an id of its own. *marked*: only where our finalizer is on the run; before that nothing of it can exist. *Once*: it cannot change, so
@@ -39,7 +40,7 @@ use k8s_openapi::api::{
 };
 use kube::{Api, ResourceExt, api::ListParams};
 
-use super::{pods, workload::workload};
+use super::{faults, pods, workload::workload};
 use crate::{
     context::{Context, RunKey},
     token::Token,
@@ -110,8 +111,15 @@ pub async fn observe(ctx: &Context, run: TestRun) -> Observed {
     let short_of_pods = pods.found().is_some_and(|pods| pods.len() < expected.unwrap_or(1) as usize);
     let job = if asks.job { reader.timed(reader.job(short_of_pods)).await } else { ctx.memory.job(&key.uid).map_or_else(Seen::not_asked, Seen::Found) };
 
+    let nothing = Vec::new();
+    let statuses = run.status.as_ref().map_or(&nothing, |status| &status.faults);
+    let reading = faults::Reading { ctx, key: &key, phase, deleting, plan: faults::faults_of(&frozen, &plan), statuses };
+    // A run without faults costs nothing here.
+    let faults = tokio::time::timeout(READING, Box::pin(reading.read())).await.unwrap_or_default();
+
     Observed {
         now: ctx.clock.now(),
+        faults,
         settings: ctx.settings.clone(),
         plan,
         namesake,

@@ -214,6 +214,7 @@ mod tests {
             interrupted: false,
             seconds: Vec::new(),
             files: Vec::new(),
+            answers: Vec::new(),
             cpu_seconds: 0.0,
             memory_bytes: 0,
         }

@@ -1,7 +1,7 @@
 //! An API server in memory, as a service under the real client: enough of it for the operator's own calls.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     convert::Infallible,
     future::Future,
     pin::Pin,
@@ -75,11 +75,13 @@ pub struct FakeApi {
     pub log: Arc<Mutex<Vec<String>>>,
     /// Whether it answers nothing but that it cannot answer.
     pub down: Arc<AtomicBool>,
+    /// Resources that nobody has defined.
+    pub undefined: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl FakeApi {
     pub fn new(store: Store) -> Self {
-        Self { store: Arc::new(Mutex::new(store)), log: Arc::default(), down: Arc::default() }
+        Self { store: Arc::new(Mutex::new(store)), log: Arc::default(), down: Arc::default(), undefined: Arc::default() }
     }
 
     /// A client over a line.
@@ -118,6 +120,9 @@ impl FakeApi {
     }
 
     fn handle(&self, request: &Request) -> (u16, Value) {
+        if self.undefined.lock().unwrap().contains(&request.resource) {
+            return (404, status(404, "NotFound", "the server could not find the requested resource"));
+        }
         let mut store = self.store.lock().unwrap();
         let outcome = match (&request.method, &request.name) {
             (&Method::GET, Some(_)) => store.get(&request.key()),

@@ -51,6 +51,7 @@ fn sweep(scenario: &Scenario, expected: &[&str]) {
     for line in expected {
         assert!(undisturbed.end.contains(line), "{line} is missing in\n{}", undisturbed.end);
     }
+    assert!(!undisturbed.end.contains("chaos/"), "something of a fault is left:\n{}", undisturbed.end);
     for effect in 1..=undisturbed.effects {
         let cut = live(scenario, Some(effect), false);
         assert_eq!(cut.end, undisturbed.end, "the operator died after effect {effect} of {}", undisturbed.effects);
@@ -153,6 +154,44 @@ fn a_mirrored_run_that_is_deleted_is_told_to_its_end_whenever_its_operator_dies(
 fn a_mirrored_run_that_cannot_be_admitted_is_told_all_the_same() {
     let objects = vec![("secrets", SECRET), ("testplans", PLAN_WITHOUT_QUERY), ("testruns", RUN_A)];
     sweep(&Scenario { objects, ..Scenario::mirrored(&[]) }, &["Failed(WorkloadInvalid)", "row of run-a: FAILED Inconclusive TestPlan checkout cannot be run"]);
+}
+
+#[test]
+fn faults_are_injected_and_healed_whenever_the_operator_dies() {
+    let expected = ["Completed(VerdictPassed)", "run-a:FaultInjected", "run-a:FaultHealed", "stored: results/", "chaos_events.json"];
+    sweep(&Scenario::faults(&[]), &expected);
+}
+
+#[test]
+fn a_run_stopped_under_a_fault_heals_it_whenever_its_operator_dies() {
+    let scenario = Scenario::faults(&[(When::Loading { run: "run-a", seconds: 4.5 }, Act::Stop("run-a"))]);
+    sweep(&scenario, &["Stopping(StopRequested)", "Completed(VerdictAborted)", "run-a:FaultHealed"]);
+}
+
+#[test]
+fn a_run_deleted_under_a_fault_leaves_nothing_of_it_whenever_its_operator_dies() {
+    let scenario = Scenario::faults(&[(When::Loading { run: "run-a", seconds: 4.5 }, Act::Delete("run-a"))]);
+    sweep(&scenario, &["left: namespaces/sut pods/db-0 secrets/shop-login testplans/checkout"]);
+}
+
+#[test]
+fn a_run_that_fails_under_a_fault_heals_it_first_whenever_its_operator_dies() {
+    let scenario = Scenario::faults(&[(When::Loading { run: "run-a", seconds: 4.5 }, Act::Kill("run-a", 1))]);
+    sweep(&scenario, &["Stopping(WorkerLost) Failed(WorkerLost)", "run-a:FaultHealed"]);
+}
+
+#[test]
+fn a_fault_that_nobody_serves_fails_the_run_before_any_load() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let end = runtime.block_on(async {
+        let world = World::of(&Scenario::faults(&[]));
+        world.api.undefined.lock().unwrap().insert("networkchaos".to_owned());
+        let turning = world.turn();
+        operate(&world, &world.line(None, false)).await;
+        turning.abort();
+        describe_end(&world)
+    });
+    assert!(end.contains("run-a: Pending(AsExpected) Failed(ChaosUnavailable)"), "{end}");
 }
 
 #[test]

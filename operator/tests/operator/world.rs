@@ -20,6 +20,7 @@ use tokio::time::Instant;
 
 use crate::fake_api::{FakeApi, Key, Line, Store, labels};
 
+mod chaos;
 mod end;
 mod invariants;
 mod mirror;
@@ -109,7 +110,9 @@ impl World {
         }
         for (resource, yaml) in &scenario.objects {
             let object: Value = serde_saphyr::from_str(yaml).unwrap();
-            world.api.store.lock().unwrap().create(resource, SHOP, object).unwrap();
+            let namespace = if *resource == "namespaces" { "" } else { object["metadata"]["namespace"].as_str().unwrap_or(SHOP) };
+            let namespace = namespace.to_owned();
+            world.api.store.lock().unwrap().create(resource, &namespace, object).unwrap();
         }
         world
     }
@@ -152,6 +155,7 @@ impl World {
         self.follow_script();
         self.make_pods();
         self.follow_workers();
+        chaos::turn(&mut self.api.store.lock().unwrap(), self.clock.now());
         invariants::one_run_loads(&self.workers.lock().unwrap(), self.clock.seconds());
     }
 

@@ -123,7 +123,7 @@ fn our_own_sections_hold_rows_timeline_and_verdict() {
     assert_eq!(crucible["timeline"]["points"].as_array().unwrap().len(), 7);
     assert_eq!(
         crucible["timeline"]["points"][2],
-        json!({"second": 2, "ok": 80, "errors": 0, "errorsByClass": {}, "latencyMicros": {"p50": 250, "p95": 250, "p99": 250, "max": 250}})
+        json!({"second": 2, "ok": 80, "errors": 0, "errorsByClass": {}, "latencyMicros": {"p50": 250, "p95": 250, "p99": 250, "max": 250}, "reconnects": 0})
     );
     assert_eq!(crucible["workers"]["logs"], json!([{"ok": 87, "errors": 20, "lastSecond": 6}, {"ok": 0, "errors": 0, "lastSecond": null}]));
     assert_eq!(crucible["errorSamples"][0]["query"], "CountAll");

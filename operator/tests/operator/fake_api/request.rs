@@ -25,7 +25,9 @@ impl Request {
         let mut rest = head.uri.path().trim_matches('/').split('/').map(str::to_owned).peekable();
         let skipped = if rest.next().as_deref() == Some("api") { 1 } else { 2 };
         let mut rest = rest.skip(skipped).peekable();
-        let namespace = if rest.peek().is_some_and(|part| part == "namespaces") { rest.nth(1) } else { None };
+        // A namespace itself is asked for by a path that ends with its name.
+        let within = rest.clone().count() > 2 && rest.peek().is_some_and(|part| part == "namespaces");
+        let namespace = if within { rest.nth(1) } else { None };
         Self {
             method: head.method.clone(),
             resource: rest.next().unwrap_or_default(),
@@ -66,6 +68,6 @@ impl fmt::Display for Request {
 }
 
 fn parse_query(query: &str) -> BTreeMap<String, String> {
-    let decode = |text: &str| text.replace("%3D", "=").replace("%2F", "/").replace("%2C", ",").replace('+', " ");
+    let decode = |text: &str| text.replace("%3D", "=").replace("%2F", "/").replace("%2C", ",").replace("%21", "!").replace('+', " ");
     query.split('&').filter_map(|pair| pair.split_once('=')).map(|(name, value)| (name.to_owned(), decode(value))).collect()
 }

@@ -208,10 +208,11 @@ impl Store {
     }
 }
 
-/// Whether an object has the labels of a selector of the form `name=value,name`.
+/// Whether an object has the labels of a selector of the form `name=value,name,!name`.
 fn selected(object: &Value, selector: &str) -> bool {
     let labels = labels(object);
     selector.split(',').filter(|part| !part.is_empty()).all(|part| match part.split_once('=') {
+        None if part.starts_with('!') => !labels.contains_key(&part[1..]),
         Some((name, value)) => labels.get(name).is_some_and(|label| label == value),
         None => labels.contains_key(part),
     })

@@ -43,6 +43,10 @@ fn run_moves_forward(before: Option<&TestRun>, after: &TestRun) {
     if phase.is_terminal() {
         assert!(status.reason.is_some() && status.message.is_some() && status.verdict.is_some(), "an end has a reason");
     }
+    let was_over = old.and_then(|status| status.phase).is_some_and(Phase::is_terminal);
+    if phase.is_terminal() && !was_over {
+        assert!(status.faults.iter().all(|fault| !fault.phase.is_on()), "a run ends with a fault on: {:?}", status.faults);
+    }
     if phase == Phase::Completed {
         let results = status.results.as_ref().expect("a completed run has results");
         assert!(results.sha256.len() == 64 && results.workers > 0);

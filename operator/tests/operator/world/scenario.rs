@@ -76,6 +76,50 @@ spec:
   abort: [{metric: errorRate, above: 0.5, over: 2s, after: 2s}]
 ";
 
+pub const PLAN_WITH_FAULTS: &str = "
+apiVersion: crucible.dev/v1alpha1
+kind: TestPlan
+metadata: {name: checkout}
+spec:
+  target: {engine: mysql, endpoint: 'mariadb.sut.svc:3306', database: shop, credentialsRef: {name: shop-login}}
+  workload:
+    source:
+      inline: |
+        -- @type: sql
+        -- @name: PointLookup
+        SELECT 1;
+    invariants: [{name: nothing-lost, sql: SELECT COUNT(*) FROM customers, expect: '100000'}]
+  load:
+    workers: 2
+    stages:
+      - {name: warmup, duration: 2s, vus: 4, measured: false}
+      - {name: steady, duration: 8s, vus: 8}
+  faults:
+    - name: cut
+      start: {stage: warmup, after: 500ms}
+      duration: 8s
+      target: {mode: all, pods: {namespaces: [sut], labelSelectors: {app: db}}}
+      chaos: {networkChaos: {action: partition, direction: both, peer: {workers: true}}}
+    - name: kill
+      start: {stage: warmup, after: 600ms}
+      duration: 3s
+      target: {mode: one, pods: {namespaces: [sut], labelSelectors: {app: db}}}
+      chaos: {podChaos: {action: pod-kill}}
+";
+
+pub const SUT_NAMESPACE: &str = "
+apiVersion: v1
+kind: Namespace
+metadata: {name: sut, labels: {crucible.dev/chaos: allowed}}
+";
+
+pub const SUT_POD: &str = "
+apiVersion: v1
+kind: Pod
+metadata: {name: db-0, namespace: sut, labels: {app: db}}
+status: {phase: Running, podIP: 10.9.0.1}
+";
+
 pub const PLAN_WITHOUT_QUERY: &str = "
 apiVersion: crucible.dev/v1alpha1
 kind: TestPlan
@@ -146,6 +190,12 @@ impl Scenario {
     /// One run of a good plan beside a ledger, with something happening.
     pub fn mirrored(script: &[(When, Act)]) -> Self {
         Self { ledger: true, ..Self::with(script) }
+    }
+
+    /// One run of a plan with a partition and a killed pod, with something else happening.
+    pub fn faults(script: &[(When, Act)]) -> Self {
+        let objects = vec![("namespaces", SUT_NAMESPACE), ("pods", SUT_POD), ("secrets", SECRET), ("testplans", PLAN_WITH_FAULTS), ("testruns", RUN_A)];
+        Self { objects, script: script.to_vec(), ..Self::happy() }
     }
 
     /// The same with something happening.

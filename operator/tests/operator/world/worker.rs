@@ -8,9 +8,12 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use crucible_crds::test_plan::Invariant;
 use crucible_lifecycle::{
     class::Class,
-    contract::{Failure, FrozenPlan, LiveSecond, PROTOCOL, ResultFile, StartOrder, StopOrder, UploadOrder, WorkerOutcome, WorkerReport, WorkerState},
+    contract::{
+        Failure, FrozenPlan, InvariantAnswer, LiveSecond, PROTOCOL, ResultFile, StartOrder, StopOrder, UploadOrder, WorkerOutcome, WorkerReport, WorkerState,
+    },
     histogram::{
         Histogram,
         log::{HEADER, Record},
@@ -103,8 +106,8 @@ impl SimWorker {
     }
 
     fn last_word(&self, now: f64) -> WorkerOutcome {
-        let WorkerReport { state, failure, interrupted, files, .. } = self.report(now, None);
-        WorkerOutcome { protocol: PROTOCOL, index: self.index, state, failure, interrupted, files }
+        let WorkerReport { state, failure, interrupted, files, answers, .. } = self.report(now, None);
+        WorkerOutcome { protocol: PROTOCOL, index: self.index, state, failure, interrupted, files, answers }
     }
 
     fn planned(&self) -> f64 {
@@ -158,9 +161,16 @@ impl SimWorker {
             interrupted: over && self.stopped.is_some_and(|stopped| stopped < self.begins.map_or(f64::INFINITY, |begins| begins + self.planned())),
             seconds: (after.map_or(0, |after| after + 1)..whole).take(60).map(|second| self.second(second)).collect(),
             files: if over { self.files().iter().map(|(name, content)| file(name, content)).collect() } else { Vec::new() },
+            answers: if state == WorkerState::Uploaded { self.answers() } else { Vec::new() },
             cpu_seconds: 0.0,
             memory_bytes: 64 << 20,
         }
+    }
+
+    /// Every invariant holds, and the first worker says so.
+    fn answers(&self) -> Vec<InvariantAnswer> {
+        let held = |invariant: &Invariant| InvariantAnswer { name: invariant.name.to_string(), held: Some(true), said: invariant.expect.clone() };
+        if self.index == 0 { self.plan.spec.workload.invariants.iter().map(held).collect() } else { Vec::new() }
     }
 
     fn second(&self, second: u64) -> LiveSecond {
