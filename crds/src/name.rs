@@ -68,8 +68,8 @@ checked_text!(
     Endpoint, r"^([A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?$", 260
 );
 checked_text!(
-    /// A database, schema, keyspace or catalog name. It is always quoted by the engine's own rules.
-    DatabaseName, r"^[A-Za-z_][A-Za-z0-9_$-]*$", 64
+    /// A database, schema, keyspace or catalog name, or a catalog and a schema with a dot between them. It is always quoted by the engine's own rules.
+    DatabaseName, r"^[A-Za-z_][A-Za-z0-9_$-]*([.][A-Za-z_][A-Za-z0-9_$-]*)?$", 64
 );
 checked_text!(
     /// The key of an object in the bucket, relative to it.

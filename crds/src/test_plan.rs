@@ -95,6 +95,10 @@ pub enum Engine {
     Doris,
     /// PostgreSQL and what speaks its wire protocol.
     Postgres,
+    /// Trino, by its HTTP protocol.
+    Trino,
+    /// Apache Cassandra and what else speaks CQL.
+    Cassandra,
 }
 
 impl Engine {
@@ -105,6 +109,8 @@ impl Engine {
             Self::Mysql => "mysql",
             Self::Doris => "doris",
             Self::Postgres => "postgres",
+            Self::Trino => "trino",
+            Self::Cassandra => "cassandra",
         }
     }
 
@@ -115,6 +121,8 @@ impl Engine {
             Self::Mysql => 3306,
             Self::Doris => 9030,
             Self::Postgres => 5432,
+            Self::Trino => 8080,
+            Self::Cassandra => 9042,
         }
     }
 }
@@ -125,11 +133,11 @@ impl Engine {
 pub struct Target {
     /// The kind of database.
     pub engine: Engine,
-    /// `host:port` where the database answers, as seen from the worker pods. Without a port it is the engine's own: 3306 for `mysql`, 9030 for `doris`, 5432 for `postgres`.
+    /// `host:port` where the database answers, as seen from the worker pods. Without a port it is the engine's own: 3306 for `mysql`, 9030 for `doris`, 5432 for `postgres`, 8080 for `trino`, 9042 for `cassandra`.
     pub endpoint: Endpoint,
-    /// The database that the queries run in.
+    /// The database that the queries run in. For `trino` it is a catalog, or `catalog.schema`; for `cassandra` the keyspace.
     pub database: DatabaseName,
-    /// The Secret with the keys `username` and `password`, in the plan's own namespace.
+    /// The Secret with the keys `username` and `password`, in the plan's own namespace. With `trino` the password is sent over TLS only; without TLS the user name stands alone.
     pub credentials_ref: CredentialsRef,
     /// How connections are secured.
     #[serde(default)]

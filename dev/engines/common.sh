@@ -27,17 +27,28 @@ certificate() {
 }
 
 # own gives a directory to the user that the server runs as: a database refuses to be root.
-own() { [ "$(id -u)" != 0 ] || chown -R "$RUNS_AS" "$1"; }
+own() { [ "$(id -u)" != 0 ] || chown -R "$RUNS_AS:" "$1"; }
 
 as_server() {
-    if [ "$(id -u)" = 0 ]; then setpriv --reuid "$RUNS_AS" --regid "$RUNS_AS" --clear-groups -- "$@"; else "$@"; fi
+    if [ "$(id -u)" = 0 ]; then setpriv --reuid "$RUNS_AS" --regid "$(id -g "$RUNS_AS")" --clear-groups -- "$@"; else "$@"; fi
 }
 
-# launch starts a command in a session of its own, so that all it starts can be killed with it.
+# launch starts a command in a session of its own, so that all it starts can be killed with it, and with nothing open that
+# whoever called this has open: a lock, for one, would be held for as long as the server lives.
 launch() {
-    [ "$(id -u)" != 0 ] || set -- setpriv --reuid "$RUNS_AS" --regid "$RUNS_AS" --clear-groups -- "$@"
-    setsid "$@" >"$DATA/log" 2>&1 </dev/null &
+    [ "$(id -u)" != 0 ] || set -- setpriv --reuid "$RUNS_AS" --regid "$(id -g "$RUNS_AS")" --clear-groups -- "$@"
+    python3 -c 'import os, sys; os.closerange(3, 4096); os.setsid(); os.execvp(sys.argv[1], sys.argv[1:])' "$@" >"$DATA/log" 2>&1 </dev/null &
     echo $! >"$DATA/pid"
+}
+
+# java puts the Java that it is given where the server's user may read it, and answers its path.
+java() {
+    if as_server test -x "$1" 2>/dev/null; then
+        echo "$1"
+        return
+    fi
+    [ -d "$DATA/java" ] || cp -rl "$(dirname "$(dirname "$1")")" "$DATA/java" 2>/dev/null || cp -r "$(dirname "$(dirname "$1")")" "$DATA/java"
+    echo "$DATA/java/bin/java"
 }
 
 # await repeats a command until it succeeds, for so many seconds.

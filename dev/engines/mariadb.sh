@@ -2,10 +2,10 @@
 # MariaDB as the system's package has it (10.11 in Debian 12).
 NAME=mariadb
 . "$(dirname "$0")/common.sh"
-RUNS_AS=mysql
+RUNS_AS=$(id -un mysql 2>/dev/null || echo nobody)
 PORT=23306
 
-fetch() { [ -x /usr/sbin/mariadbd ] || { echo "MariaDB is missing: apt-get install mariadb-server" >&2; return 1; }; }
+fetch() { [ -x /usr/sbin/mariadbd ] || { echo "MariaDB is missing: apt-get install mariadb-server-core mariadb-client-core" >&2; return 1; }; }
 
 start() {
     fetch

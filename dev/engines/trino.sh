@@ -1,5 +1,5 @@
 #!/bin/sh
-# Trino 476 from Maven, on Java 25: one node that is coordinator and worker, with the connectors memory and tpch.
+# Trino 476 from Maven, on Java 25, which trino/java.txt pins: one node that is coordinator and worker, with the connectors memory and tpch.
 NAME=trino
 . "$(dirname "$0")/common.sh"
 RUNS_AS=nobody
@@ -9,9 +9,9 @@ VERSION=476
 JAVA=${CRUCIBLE_JAVA_25:-/usr/lib/jvm/temurin-25-jdk-amd64/bin/java}
 
 fetch() {
-    [ -x "$JAVA" ] || { echo "Java 25 is missing: set CRUCIBLE_JAVA_25 to its java" >&2; return 1; }
+    [ -x "$JAVA" ] || { echo "Java 25 is missing: use cargo xtask engines, or set CRUCIBLE_JAVA_25 to a java of that version" >&2; return 1; }
     fetch_artifact "io/trino/trino-server-core/$VERSION/trino-server-core-$VERSION.tar.gz"
-    for plugin in memory tpch password-authenticators; do fetch_artifact "io/trino/trino-$plugin/$VERSION/trino-$plugin-$VERSION.zip"; done
+    for plugin in memory tpch; do fetch_artifact "io/trino/trino-$plugin/$VERSION/trino-$plugin-$VERSION.zip"; done
 }
 
 # unpack puts the server below the cache, once.
@@ -20,7 +20,7 @@ unpack() {
     rm -rf "$CACHE/trino-$VERSION.part"
     mkdir -p "$CACHE/trino-$VERSION.part"
     tar -xzf "$CACHE/maven/trino-server-core-$VERSION.tar.gz" -C "$CACHE/trino-$VERSION.part" --strip-components=1
-    for plugin in memory tpch password-authenticators; do
+    for plugin in memory tpch; do
         (cd "$CACHE/trino-$VERSION.part" && mkdir -p plugin && python3 -m zipfile -e "$CACHE/maven/trino-$plugin-$VERSION.zip" plugin)
     done
     mv "$CACHE/trino-$VERSION.part" "$CACHE/trino-$VERSION"
@@ -35,14 +35,14 @@ start() {
         cp -r "$HERE/trino" "$DATA/etc"
         cat "$CERTIFICATE" "$STATE/key.pem" >"$DATA/etc/server.pem"
         find "$DATA/etc" -type f -exec sed -i "s|DATA|$DATA|" {} +
-        python3 -c "import hashlib; print('crucible:1000:' + b'crucible'.hex() + ':' + hashlib.pbkdf2_hmac('sha256', b'$PASSWORD', b'crucible', 1000, 32).hex())" >"$DATA/etc/passwords"
+        python3 -c "import hashlib; print('crucible:1000:' + b'crucible'.hex() + ':' + hashlib.pbkdf2_hmac('sha1', b'$PASSWORD', b'crucible', 1000, 20).hex())" >"$DATA/etc/passwords"
         cp -rl "$CACHE/trino-$VERSION" "$DATA/server" 2>/dev/null || cp -r "$CACHE/trino-$VERSION" "$DATA/server"
         own "$DATA"
         chmod -R a+rX "$DATA/server"
     fi
-    launch nice -n 10 "$JAVA" -Xmx1200m -XX:+UseSerialGC -XX:ReservedCodeCacheSize=256M -Djdk.attach.allowAttachSelf=true -Djava.io.tmpdir="$DATA/tmp" \
-        --add-modules=jdk.incubator.vector --enable-native-access=ALL-UNNAMED --sun-misc-unsafe-memory-access=allow \
-        -Dnode.environment=test -Dnode.id=crucible -Dnode.data-dir="$DATA/data" -Dplugin.dir="$DATA/server/plugin" -Dconfig="$DATA/etc/config.properties" -Dlog.levels-file="$DATA/etc/log.properties" \
+    launch nice -n 10 "$(java "$JAVA")" -Xmx1200m -XX:+UseSerialGC -XX:ReservedCodeCacheSize=256M -Djdk.attach.allowAttachSelf=true -Djava.io.tmpdir="$DATA/tmp" \
+        --enable-native-access=ALL-UNNAMED --sun-misc-unsafe-memory-access=allow \
+        -Dnode.environment=test -Dnode.id=crucible -Dnode.bind-ip=127.0.0.1 -Dnode.data-dir="$DATA/data" -Dplugin.dir="$DATA/server/plugin" -Dconfig="$DATA/etc/config.properties" -Dlog.levels-file="$DATA/etc/log.properties" \
         -Dcatalog.config-dir="$DATA/etc/catalog" -cp "$DATA/server/lib/*" io.trino.server.TrinoServer
     await 180 sh -c "curl --silent --fail http://127.0.0.1:$PLAIN/v1/info | grep -q '\"starting\":false'"
     # A coordinator accepts queries before it has seen its first worker, which is itself.
@@ -52,6 +52,7 @@ start() {
 environment() {
     variables CRUCIBLE_TEST_TRINO "trino://crucible:$PASSWORD@127.0.0.1:$PORT/memory.default?tls=insecureSkipVerify"
     echo "export CRUCIBLE_TEST_TRINO_PLAIN=$PLAIN"
+    echo "export CRUCIBLE_JAVA_25='$JAVA'"
 }
 
 verb "$@"

@@ -94,6 +94,70 @@ pub struct Query {
     /// How many rows the right answer has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expect_rows: Option<RowBounds>,
+    /// How Cassandra answers it; nothing for any other engine.
+    #[serde(flatten)]
+    pub cql: CqlOptions,
+}
+
+/// What only a query of Cassandra has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CqlOptions {
+    /// How many replicas have to answer; `LOCAL_QUORUM` where it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consistency: Option<Consistency>,
+    /// How many rows are asked for at a time; 5000 where it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page_size: Option<u32>,
+}
+
+/// How many replicas have to answer, by Cassandra's own words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Consistency {
+    /// Any node at all, for writes.
+    Any,
+    /// One replica.
+    One,
+    /// Two replicas.
+    Two,
+    /// Three replicas.
+    Three,
+    /// Most of all replicas.
+    Quorum,
+    /// Every replica.
+    All,
+    /// Most of the replicas of the data centre that is asked.
+    LocalQuorum,
+    /// Most of the replicas of each data centre, for writes.
+    EachQuorum,
+    /// One replica of the data centre that is asked.
+    LocalOne,
+    /// For reads: whatever lightweight transactions have agreed on.
+    Serial,
+    /// The same in the data centre that is asked.
+    LocalSerial,
+}
+
+impl Consistency {
+    /// The level that a word names, in capitals or not.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Some(match word.to_ascii_uppercase().as_str() {
+            "ANY" => Self::Any,
+            "ONE" => Self::One,
+            "TWO" => Self::Two,
+            "THREE" => Self::Three,
+            "QUORUM" => Self::Quorum,
+            "ALL" => Self::All,
+            "LOCAL_QUORUM" => Self::LocalQuorum,
+            "EACH_QUORUM" => Self::EachQuorum,
+            "LOCAL_ONE" => Self::LocalOne,
+            "SERIAL" => Self::Serial,
+            "LOCAL_SERIAL" => Self::LocalSerial,
+            _ => return None,
+        })
+    }
 }
 
 /// What is bound to one placeholder.

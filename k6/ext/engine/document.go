@@ -36,6 +36,7 @@ func Document() string {
 	for _, kind := range Kinds {
 		fmt.Fprintf(&text, "## `%s`\n\n%s\n\n| | |\n|---|---|\n", kind.Name, kind.Systems)
 		for _, row := range [][2]string{
+			{"`spec.target.database`", kind.Database},
 			{"authentication", kind.Authenticates},
 			{"TLS", "`verify`, `insecureSkipVerify`, `disable`; a private authority by `SSL_CERT_FILE`"},
 			{"prepared statements", kind.Prepares},
@@ -47,11 +48,17 @@ func Document() string {
 			fmt.Fprintf(&text, "| %s | %s |\n", row[0], row[1])
 		}
 		text.WriteString("\n")
+		for _, note := range kind.Notes {
+			fmt.Fprintf(&text, "- %s\n", note)
+		}
+		if len(kind.Notes) > 0 {
+			text.WriteString("\n")
+		}
 	}
 	text.WriteString("## What is proved, for every engine, on the real server\n\n| test | what it shows |\n|---|---|\n")
 	for _, shown := range Conformance {
 		fmt.Fprintf(&text, "| `TestConformance/ENGINE/%s` | %s |\n", shown.Name, shown.Shows)
 	}
-	text.WriteString("\n`k6/README.md` says how to run it. A test whose server is absent fails; none is skipped.\n")
+	text.WriteString("\n`cargo xtask test` runs it against real servers, which it starts on loopback and ends again; `cargo xtask engines test trino` runs one\nserver's part. A test whose server is absent fails; none is skipped.\n")
 	return text.String()
 }

@@ -90,6 +90,8 @@ type Kind struct {
 	Cancels       string
 	Drops         string
 	Proved        string
+	Database      string // what spec.target.database names
+	Notes         []string
 
 	open func(target Target, statements []Statement) (Engine, error)
 }
@@ -141,7 +143,7 @@ func single(rows, columns int) error {
 }
 
 // Kinds are the engines of this k6. An engine that is not here is not in the schema of a TestPlan either; a test says so.
-var Kinds = []Kind{mysqlKind, dorisKind, postgresKind}
+var Kinds = []Kind{mysqlKind, dorisKind, postgresKind, trinoKind, cassandraKind}
 
 // Open returns the engine of that name.
 func Open(name string, target Target, statements []Statement) (Engine, error) {

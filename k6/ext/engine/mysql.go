@@ -29,6 +29,7 @@ var mysqlKind = Kind{
 	Cancels:       "`KILL` of the connection, from another one",
 	Drops:         "packets are read and counted, no value is decoded",
 	Proved:        "MariaDB 10.11",
+	Database:      "the database",
 	open: func(target Target, statements []Statement) (Engine, error) {
 		return newMySQL(target, statements)
 	},
@@ -44,6 +45,7 @@ var dorisKind = Kind{
 	Cancels:       mysqlKind.Cancels,
 	Drops:         mysqlKind.Drops,
 	Proved:        "the same suite on MariaDB 10.11 under the name `doris`; Doris itself was not run",
+	Database:      mysqlKind.Database,
 	open:          mysqlKind.open,
 }
 

@@ -26,6 +26,7 @@ var postgresKind = Kind{
 	Cancels:       "a cancel request over a connection of its own",
 	Drops:         "messages are read and counted, no value is decoded",
 	Proved:        "PostgreSQL 15",
+	Database:      "the database",
 	open: func(target Target, statements []Statement) (Engine, error) {
 		return newPostgres(target, statements)
 	},

@@ -91,6 +91,8 @@ const fn protocol(engine: Engine) -> &'static str {
     match engine {
         Engine::Mysql | Engine::Doris => "mysql",
         Engine::Postgres => "postgres",
+        Engine::Trino => "trino",
+        Engine::Cassandra => "cassandra",
     }
 }
 
@@ -129,6 +131,8 @@ mod tests {
             ("doris", "fe.sut.svc", "mysql/fe.sut.svc:9030"),
             ("doris", "mariadb.sut.svc:3306", "mysql/mariadb.sut.svc:3306"),
             ("postgres", "db.sut.svc", "postgres/db.sut.svc:5432"),
+            ("trino", "trino.sut.svc", "trino/trino.sut.svc:8080"),
+            ("cassandra", "ring.sut.svc", "cassandra/ring.sut.svc:9042"),
         ];
         for (engine, endpoint, identity) in cases {
             assert_eq!(sut_identity(&target(engine, endpoint)), identity);

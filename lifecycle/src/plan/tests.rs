@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::contract::{Consistency, CqlOptions};
 
 const WORKLOAD: &str = "-- @type: sql\n-- @name: PointLookup\n-- @param: id int 1 100\nSELECT :id\n-- @name: CountAll\nSELECT COUNT(*) FROM t\n";
 
@@ -27,6 +28,35 @@ fn with(pointer: &str, value: Value) -> TestPlanSpec {
 
 fn spec() -> TestPlanSpec {
     serde_json::from_value(plan()).unwrap()
+}
+
+const POSTGRES: &str = include_str!("../../../dev/samples/engines/postgres.yaml");
+const TRINO: &str = include_str!("../../../dev/samples/engines/trino.yaml");
+const CASSANDRA: &str = include_str!("../../../dev/samples/engines/cassandra.yaml");
+
+/// A sample of an engine, with its workload.
+fn sample(text: &str) -> (TestPlanSpec, String) {
+    let plan: Value = serde_saphyr::from_str(text).unwrap();
+    let spec: TestPlanSpec = serde_json::from_value(plan["spec"].clone()).unwrap();
+    (spec, plan["spec"]["workload"]["source"]["inline"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn the_sample_of_each_engine_resolves_into_that_engines_words() {
+    let cases = [
+        (POSTGRES, "PointLookup", "SELECT name, city, joined FROM customers WHERE id = $1"),
+        (TRINO, "SalesOfADay", "SELECT city, sum(quantity) AS sold FROM orders WHERE placed = ? GROUP BY city ORDER BY sold DESC"),
+        (CASSANDRA, "ReadCart", "SELECT product, quantity FROM carts WHERE id = ?"),
+    ];
+    for (text, name, sql) in cases {
+        let (spec, workload) = sample(text);
+        let resolved = resolve(&spec, &[workload]).unwrap();
+        assert_eq!((&*resolved.queries[0].name.0, resolved.queries[0].sql.as_str()), (name, sql));
+    }
+    let (spec, workload) = sample(CASSANDRA);
+    let cql: Vec<_> = resolve(&spec, &[workload]).unwrap().queries.iter().map(|query| query.cql).collect();
+    let none = CqlOptions::default();
+    assert_eq!(cql, [CqlOptions { consistency: Some(Consistency::LocalOne), ..none }, none, CqlOptions { page_size: Some(500), ..none }]);
 }
 
 #[test]

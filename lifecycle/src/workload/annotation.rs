@@ -4,11 +4,13 @@
 use crucible_crds::name::ParameterName;
 
 use super::{ErrorKind, LONGEST_NAME, Values, is_name};
-use crate::contract::RowBounds;
+use crate::contract::{Consistency, RowBounds};
 
 const MOST_WEIGHT: u32 = 1_000_000;
 const MOST_ROWS: u64 = 1_000_000_000;
 const MOST_VALUES: usize = 1024;
+const MOST_PAGE_ROWS: u32 = 100_000;
+const WORDS: [&str; 7] = ["@type", "@name", "@weight", "@param", "@expect-rows", "@consistency", "@page-size"];
 
 /// What a line says about the block that it stands in, or about the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +20,8 @@ pub(super) enum Annotation {
     Weight(u32),
     Parameter(ParameterName, Values),
     ExpectRows(RowBounds),
+    Consistency(Consistency),
+    PageSize(u32),
 }
 
 /// The annotation of a comment, where it is one: the first character of the comment's text is `@`.
@@ -30,9 +34,9 @@ fn value_of(text: &str) -> Result<Annotation, (ErrorKind, String)> {
     let (key, value) = text.split_once(':').map_or((text, None), |(key, value)| (key.trim_end(), Some(value.trim())));
     let malformed = |message: String| (ErrorKind::AnnotationMalformed, message);
     let word = key.split_whitespace().next().unwrap_or(key);
-    if !["@type", "@name", "@weight", "@param", "@expect-rows"].contains(&word) {
+    if !WORDS.contains(&word) {
         let shown: String = word.chars().take(40).collect();
-        return Err((ErrorKind::AnnotationUnknown, format!("{shown} is not an annotation; known are @type, @name, @weight, @param and @expect-rows")));
+        return Err((ErrorKind::AnnotationUnknown, format!("{shown} is not an annotation; known are {}", WORDS.join(", "))));
     }
     let value = value.filter(|_| key == word).ok_or_else(|| malformed(format!("{word} needs a colon before its value, as in `-- {word}: …`")))?;
     match word {
@@ -42,6 +46,13 @@ fn value_of(text: &str) -> Result<Annotation, (ErrorKind, String)> {
             .map(Annotation::Weight)
             .ok_or_else(|| malformed(format!("@weight must be a whole number from 1 to {MOST_WEIGHT}, as in `-- @weight: 3`"))),
         "@param" => parameter(value).map_err(malformed),
+        "@consistency" => Consistency::parse(value)
+            .map(Annotation::Consistency)
+            .ok_or_else(|| malformed("@consistency must be a level of Cassandra, as in `-- @consistency: LOCAL_ONE`".to_owned())),
+        "@page-size" => whole::<u32>(value)
+            .filter(|rows| (1..=MOST_PAGE_ROWS).contains(rows))
+            .map(Annotation::PageSize)
+            .ok_or_else(|| malformed(format!("@page-size must be a number of rows from 1 to {MOST_PAGE_ROWS}, as in `-- @page-size: 500`"))),
         _ => rows(value).map(Annotation::ExpectRows).ok_or_else(|| {
             malformed("@expect-rows must be a number of rows or a range, as in `-- @expect-rows: 1`, `1..10`, `1..` or `..10`, at most 1000000000".to_owned())
         }),
@@ -121,6 +132,9 @@ mod tests {
             ("-- @expect-rows: 1..10", Annotation::ExpectRows(RowBounds { min: Some(1), max: Some(10) })),
             ("-- @expect-rows: 1..", Annotation::ExpectRows(RowBounds { min: Some(1), max: None })),
             ("-- @expect-rows: ..10", Annotation::ExpectRows(RowBounds { min: None, max: Some(10) })),
+            ("-- @consistency: local_one", Annotation::Consistency(Consistency::LocalOne)),
+            ("-- @consistency: QUORUM", Annotation::Consistency(Consistency::Quorum)),
+            ("-- @page-size: 500", Annotation::PageSize(500)),
         ];
         for (comment, annotation) in cases {
             assert_eq!(parse(comment), Some(Ok(annotation)), "{comment}");
@@ -161,6 +175,10 @@ mod tests {
             "-- @expect-rows: 1...2",
             "-- @expect-rows: 1000000001",
             "-- @expect-rows:",
+            "-- @consistency: most",
+            "-- @consistency:",
+            "-- @page-size: 0",
+            "-- @page-size: 100001",
         ];
         for comment in malformed {
             assert!(matches!(parse(comment), Some(Err((ErrorKind::AnnotationMalformed, _)))), "{comment}: {:?}", parse(comment));

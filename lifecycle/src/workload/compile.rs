@@ -14,7 +14,7 @@ use super::{
     parse::dialect,
 };
 use crate::{
-    contract::{Binding, Query, RowBounds},
+    contract::{Binding, CqlOptions, Query, RowBounds},
     problem::{Problem, Problems, name_some},
 };
 
@@ -55,10 +55,16 @@ pub fn compile(files: &[Placed], spec: &WorkloadSpec, engine: Engine) -> Result<
     let mut queries = Vec::new();
     for (file, parsed) in files.iter().flat_map(|file| file.workload.queries.iter().map(move |query| (file, query))) {
         let Some(weight) = weights.get(&parsed.name) else { continue };
+        if engine != Engine::Cassandra && parsed.cql != CqlOptions::default() {
+            problems.add(
+                format!("spec.workload.source line {}", parsed.line),
+                format!("the query {} has @consistency or @page-size, which only the engine cassandra knows", parsed.name),
+            );
+        }
         let values = |name: &str| shared.get(name).or_else(|| parsed.parameters.iter().find(|(known, _)| known.0 == name).map(|(_, values)| values));
         let (sql, bindings) = bind(parsed, file, engine, values, &mut problems);
         let expect_rows = checks.get(&parsed.name).copied().or(parsed.expect_rows);
-        queries.push(Query { name: parsed.name.clone(), sql, weight: *weight, bindings, expect_rows });
+        queries.push(Query { name: parsed.name.clone(), sql, weight: *weight, bindings, expect_rows, cql: parsed.cql });
     }
     problems.none_or(queries)
 }
@@ -205,12 +211,12 @@ fn placeholder<'a>(sql: &'a str, tokens: &[Token], at: usize) -> Option<&'a str>
 fn bare_placeholder<'a>(sql: &'a str, tokens: &[Token], at: usize, engine: Engine) -> Option<&'a str> {
     let token = tokens.get(at)?;
     match (engine, token.kind) {
-        (Engine::Mysql | Engine::Doris, Kind::Symbol('?')) => Some(token.text(sql)),
+        (Engine::Mysql | Engine::Doris | Engine::Trino | Engine::Cassandra, Kind::Symbol('?')) => Some(token.text(sql)),
         (Engine::Postgres, Kind::Symbol('$')) => {
             let number = tokens.get(at + 1).filter(|number| number.start == token.end && number.kind == Kind::Word)?;
             number.text(sql).bytes().all(|byte| byte.is_ascii_digit()).then(|| sql.get(token.start..number.end)).flatten()
         }
-        (Engine::Mysql | Engine::Doris | Engine::Postgres, _) => None,
+        (Engine::Mysql | Engine::Doris | Engine::Postgres | Engine::Trino | Engine::Cassandra, _) => None,
     }
 }
 
@@ -218,7 +224,7 @@ fn bare_placeholder<'a>(sql: &'a str, tokens: &[Token], at: usize, engine: Engin
 fn push_placeholder(text: &mut String, engine: Engine, number: usize) {
     use std::fmt::Write as _;
     match engine {
-        Engine::Mysql | Engine::Doris => text.push('?'),
+        Engine::Mysql | Engine::Doris | Engine::Trino | Engine::Cassandra => text.push('?'),
         // Writing into memory does not fail.
         Engine::Postgres => drop(write!(text, "${number}")),
     }

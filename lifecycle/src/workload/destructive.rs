@@ -7,13 +7,18 @@ use super::lexer::{Kind, Token};
 const ANYWHERE: [&[&str]; 6] = [&["INTO", "OUTFILE"], &["INTO", "DUMPFILE"], &["LOAD_FILE"], &["XP_CMDSHELL"], &["DROP", "DATABASE"], &["DROP", "SCHEMA"]];
 
 /// Words that a statement begins with.
-const AT_THE_START: [&[&str]; 24] = [
+const AT_THE_START: [&[&str]; 29] = [
     &["DROP", "KEYSPACE"],
+    &["ALTER", "KEYSPACE"],
+    &["DROP", "CATALOG"],
+    &["CREATE", "CATALOG"],
     &["DROP", "TABLESPACE"],
     &["DROP", "USER"],
     &["DROP", "ROLE"],
     &["CREATE", "USER"],
+    &["CREATE", "ROLE"],
     &["ALTER", "USER"],
+    &["ALTER", "ROLE"],
     &["GRANT"],
     &["REVOKE"],
     &["SHUTDOWN"],
@@ -65,7 +70,7 @@ mod tests {
     };
 
     fn found(text: &str) -> Option<String> {
-        let tokens = tokens(text, Dialect { mysql: true, postgres: false }).unwrap();
+        let tokens = tokens(text, Dialect::MYSQL).unwrap();
         let code: Vec<Token> = tokens.into_iter().filter(Token::is_code).collect();
         find(text, &code).map(|(what, _)| what)
     }
@@ -86,6 +91,9 @@ mod tests {
             ("/*!50000 SHUTDOWN */", "SHUTDOWN"),
             ("SET GLOBAL max_connections = 1", "SET GLOBAL"),
             ("kill 5", "KILL"),
+            ("alter keyspace shop with replication = {}", "ALTER KEYSPACE"),
+            ("create role x", "CREATE ROLE"),
+            ("DROP CATALOG hive", "DROP CATALOG"),
             ("GRANT ALL ON *.* TO x", "GRANT"),
         ];
         for (text, what) in cases {

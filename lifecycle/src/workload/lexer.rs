@@ -9,6 +9,19 @@ pub(super) struct Dialect {
     pub mysql: bool,
     /// `$tag$ … $tag$` literals and nested block comments.
     pub postgres: bool,
+    /// `$$ … $$` literals and `//` comments.
+    pub cql: bool,
+}
+
+impl Dialect {
+    /// MySQL and what speaks like it.
+    pub const MYSQL: Self = Self { mysql: true, ..Self::STANDARD };
+    /// PostgreSQL.
+    pub const POSTGRES: Self = Self { postgres: true, ..Self::STANDARD };
+    /// Cassandra's language.
+    pub const CQL: Self = Self { cql: true, ..Self::STANDARD };
+    /// Nothing but the standard, as Trino has it.
+    pub const STANDARD: Self = Self { mysql: false, postgres: false, cql: false };
 }
 
 /// What a piece of text is.
@@ -85,11 +98,12 @@ impl<'a> Lexer<'a> {
             '#' if self.dialect.mysql => self.push_line_comment(),
             '/' if self.dialect.mysql && rest.starts_with("/*!") => self.push(Kind::Symbol('!'), 3),
             '/' if self.dialect.mysql && rest.starts_with("/*M!") => self.push(Kind::Symbol('!'), 4),
+            '/' if self.dialect.cql && rest.starts_with("//") => self.push_line_comment(),
             '/' if rest.starts_with("/*") => self.push_block_comment()?,
             '\'' => self.push_quoted('\'', self.dialect.mysql, "literal")?,
             '"' => self.push_quoted('"', self.dialect.mysql, "quoted text")?,
             '`' if self.dialect.mysql => self.push_quoted('`', false, "quoted name")?,
-            '$' if self.dialect.postgres => self.push_dollar_quoted()?,
+            '$' if self.dialect.postgres || self.dialect.cql => self.push_dollar_quoted()?,
             _ if is_word(next) => self.push(Kind::Word, rest.find(|c| !is_word(c) && c != '$').unwrap_or(rest.len())),
             _ => self.push(Kind::Symbol(next), next.len_utf8()),
         }
@@ -175,9 +189,10 @@ mod tests {
 
     use super::*;
 
-    const MYSQL: Dialect = Dialect { mysql: true, postgres: false };
-    const POSTGRES: Dialect = Dialect { mysql: false, postgres: true };
-    const STANDARD: Dialect = Dialect { mysql: false, postgres: false };
+    const MYSQL: Dialect = Dialect::MYSQL;
+    const POSTGRES: Dialect = Dialect::POSTGRES;
+    const CQL: Dialect = Dialect::CQL;
+    const STANDARD: Dialect = Dialect::STANDARD;
 
     fn cut(text: &str, dialect: Dialect) -> Vec<String> {
         tokens(text, dialect)
@@ -216,6 +231,8 @@ mod tests {
         assert_eq!(cut("/* a /* b */ c", MYSQL), ["b /* a /* b */", "w c"]);
         assert_eq!(cut("/*!50000 DROP */ x", MYSQL), ["s /*!", "w 50000", "w DROP", "s *", "s /", "w x"]);
         assert_eq!(cut("/*/ still */ x", MYSQL), ["b /*/ still */", "w x"]);
+        assert_eq!(cut("a // b ; 'c\n$$;'$$ -- d", CQL), ["w a", "l // b ; 'c", "q $$;'$$", "l -- d"]);
+        assert_eq!(cut("a // b", STANDARD), ["w a", "s /", "s /", "w b"]);
     }
 
     #[test]
@@ -231,7 +248,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_cut_without_gaps_in_code(text in r#"[-a-z'"`#$/*;: \n\\é!]{0,60}"#) {
-            for dialect in [MYSQL, POSTGRES, STANDARD] {
+            for dialect in [MYSQL, POSTGRES, CQL, STANDARD] {
                 let Ok(found) = tokens(&text, dialect) else { continue };
                 prop_assert!(found.windows(2).all(|pair| pair[0].end <= pair[1].start));
                 prop_assert!(found.iter().all(|token| token.start < token.end && !token.text(&text).is_empty()));

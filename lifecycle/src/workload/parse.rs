@@ -11,7 +11,7 @@ use super::{
     destructive, is_name,
     lexer::{self, Dialect, Kind, Token},
 };
-use crate::problem::MOST_PROBLEMS;
+use crate::{contract::CqlOptions, problem::MOST_PROBLEMS};
 
 /// Parses a workload file. `engine` is that of the plan, where there is one: it stands in for a missing `@type` line,
 /// as files from before that line existed need it.
@@ -41,9 +41,10 @@ pub fn parse(text: &str, engine: Option<Engine>) -> Result<Workload, Vec<Workloa
 /// How a file is cut into tokens: by its language, or by the engine where it says `sql` or nothing.
 pub(super) fn dialect(language: Option<Language>, engine: Option<Engine>) -> Dialect {
     match (language, engine) {
-        (Some(Language::Mysql), _) | (None | Some(Language::Sql), None | Some(Engine::Mysql | Engine::Doris)) => Dialect { mysql: true, postgres: false },
-        (Some(Language::Postgres), _) | (None | Some(Language::Sql), Some(Engine::Postgres)) => Dialect { mysql: false, postgres: true },
-        (Some(Language::Trino | Language::Cql), _) => Dialect { mysql: false, postgres: false },
+        (Some(Language::Mysql), _) | (None | Some(Language::Sql), None | Some(Engine::Mysql | Engine::Doris)) => Dialect::MYSQL,
+        (Some(Language::Postgres), _) | (None | Some(Language::Sql), Some(Engine::Postgres)) => Dialect::POSTGRES,
+        (Some(Language::Trino), _) | (None | Some(Language::Sql), Some(Engine::Trino)) => Dialect::STANDARD,
+        (Some(Language::Cql), _) | (None | Some(Language::Sql), Some(Engine::Cassandra)) => Dialect::CQL,
     }
 }
 
@@ -69,6 +70,7 @@ struct Block {
     weight: Option<u32>,
     parameters: Vec<(crucible_crds::name::ParameterName, super::Values)>,
     expect_rows: Option<crate::contract::RowBounds>,
+    cql: CqlOptions,
     code: Vec<Token>,
 }
 
@@ -157,6 +159,14 @@ impl Parser<'_> {
                 self.error(token.start, ErrorKind::AnnotationRepeated, "@expect-rows stands twice in this block");
             }
             (Annotation::ExpectRows(rows), Some(block)) => block.expect_rows = Some(rows),
+            (Annotation::Consistency(_), Some(Block { cql: CqlOptions { consistency: Some(_), .. }, .. })) => {
+                self.error(token.start, ErrorKind::AnnotationRepeated, "@consistency stands twice in this block");
+            }
+            (Annotation::Consistency(level), Some(block)) => block.cql.consistency = Some(level),
+            (Annotation::PageSize(_), Some(Block { cql: CqlOptions { page_size: Some(_), .. }, .. })) => {
+                self.error(token.start, ErrorKind::AnnotationRepeated, "@page-size stands twice in this block");
+            }
+            (Annotation::PageSize(rows), Some(block)) => block.cql.page_size = Some(rows),
             (Annotation::Parameter(name, _), Some(block)) if block.parameters.iter().any(|(known, _)| *known == name) => {
                 self.error(token.start, ErrorKind::AnnotationRepeated, format!("@param {name} stands twice in this block"));
             }
@@ -176,7 +186,7 @@ impl Parser<'_> {
             );
             Err(())
         };
-        Block { name, start, weight: None, parameters: Vec::new(), expect_rows: None, code: Vec::new() }
+        Block { name, start, weight: None, parameters: Vec::new(), expect_rows: None, cql: CqlOptions::default(), code: Vec::new() }
     }
 
     fn refuse_repeated_names(&mut self, blocks: &[Block]) {
@@ -196,7 +206,7 @@ impl Parser<'_> {
     }
 
     fn query(&mut self, block: Block) -> Option<ParsedQuery> {
-        let Block { name, start, weight, parameters, expect_rows, code } = block;
+        let Block { name, start, weight, parameters, expect_rows, cql, code } = block;
         let ends = |token: &Token| token.kind == Kind::Symbol(';');
         let statement: Vec<Token> = code.iter().skip_while(|token| ends(token)).take_while(|token| !ends(token)).copied().collect();
         let (Some(first), Some(last)) = (statement.first(), statement.last()) else {
@@ -218,7 +228,7 @@ impl Parser<'_> {
         }
         let sql = self.text.get(first.start..last.end).unwrap_or_default().to_owned();
         let line = self.line_of(first.start);
-        name.ok().map(|name| ParsedQuery { name, line, sql, weight, parameters, expect_rows })
+        name.ok().map(|name| ParsedQuery { name, line, sql, weight, parameters, expect_rows, cql })
     }
 }
 

@@ -1,11 +1,15 @@
 //! The rings of the Go modules: `go vet` and `go test` in each that has tests of ours, and those tests that need a database.
 
+use std::time::Instant;
+
 use anyhow::{Result, bail};
+use clap::ValueEnum as _;
 use serde_json::{Deserializer, Value};
 
 use super::tally::{Tally, say_into_log};
 use crate::cluster::Cluster;
-use crate::{paths, program};
+use crate::engines::{self, Server};
+use crate::{paths, program, say};
 
 const MODULES: [&str; 3] = ["k6", "dev/kind", "dev/chaos-mesh"];
 
@@ -39,6 +43,31 @@ pub fn integration(cluster: &Cluster) -> Result<((), Tally)> {
     go.env("CRUCIBLE_TEST_MYSQL", format!("crucible:{password}@tcp(127.0.0.1:3306)/shop"));
     let (content, said) = say_into_log("go-integration", &mut go)?;
     Ok(((), of_go(&said, content)))
+}
+
+/// The conformance suite of the engines, each on a server of its own, one after the other: none gets in another's way, and memory is
+/// needed for one.
+pub fn engines() -> Tally {
+    let mut total = Tally::default();
+    for server in Server::value_variants() {
+        let start = Instant::now();
+        let counted = engine(*server).unwrap_or_else(|error| {
+            eprintln!("{error:#}");
+            Tally { passed: 0, failed: 1 }
+        });
+        say::note(format!("{}: {} passed, {} failed after {}", server.name(), counted.passed, counted.failed, say::took(start)));
+        total.add(counted);
+    }
+    total
+}
+
+fn engine(server: Server) -> Result<Tally> {
+    let tested = engines::up(server).and_then(|_| {
+        let (content, said) = say_into_log(&format!("go-engine-{}", server.name()), &mut engines::suite(server, &["-json"])?)?;
+        Ok(of_go(&said, content))
+    });
+    engines::down(server)?;
+    tested
 }
 
 /// What Go's test runner counted, tests within tests included. Skipped tests count as failed.

@@ -74,6 +74,14 @@ fn each_engine_gets_its_own_placeholders() {
         (Engine::Doris, "sql", "SELECT :id, ':id', :id", "SELECT ?, ':id', ?"),
         (Engine::Postgres, "sql", "SELECT :id::text, 'a\\', :id, tags ? 'x'", "SELECT $1::text, 'a\\', $2, tags ? 'x'"),
         (Engine::Postgres, "postgres", "SELECT $$ :id $1 $$, :id, a[1:2]", "SELECT $$ :id $1 $$, $1, a[1:2]"),
+        (Engine::Trino, "trino", "SELECT a[1], :id, ':id', x -> x + :id", "SELECT a[1], ?, ':id', x -> x + ?"),
+        (Engine::Trino, "sql", "SELECT \":id\", :id", "SELECT \":id\", ?"),
+        (
+            Engine::Cassandra,
+            "cql",
+            "UPDATE t SET m = {'a': :id, 'b':1}, s = $$ :id $$ WHERE k = :id // :id",
+            "UPDATE t SET m = {'a': ?, 'b':1}, s = $$ :id $$ WHERE k = ?",
+        ),
     ];
     for (engine, language, sql, expected) in cases {
         let queries = compiled_for(engine, language, &format!("-- @name: A\n{sql}"), json!({"parameters": [{"name": "id", "range": [1, 9]}]})).unwrap();
@@ -146,22 +154,37 @@ fn a_bare_placeholder_of_postgres_would_never_be_bound_either() {
 #[test]
 fn a_workload_fits_the_engines_that_speak_its_language() {
     let cases = [
-        ("sql", vec![Engine::Mysql, Engine::Doris, Engine::Postgres]),
+        ("sql", vec![Engine::Mysql, Engine::Doris, Engine::Postgres, Engine::Trino]),
         ("mysql", vec![Engine::Mysql, Engine::Doris]),
         ("doris", vec![Engine::Mysql, Engine::Doris]),
         ("mariadb", vec![Engine::Mysql, Engine::Doris]),
         ("postgresql", vec![Engine::Postgres]),
         ("postgres", vec![Engine::Postgres]),
-        ("trino", vec![]),
-        ("cassandra", vec![]),
-        ("cql", vec![]),
+        ("trino", vec![Engine::Trino]),
+        ("cassandra", vec![Engine::Cassandra]),
+        ("cql", vec![Engine::Cassandra]),
     ];
     for (language, engines) in cases {
-        for engine in [Engine::Mysql, Engine::Doris, Engine::Postgres] {
+        for engine in [Engine::Mysql, Engine::Doris, Engine::Postgres, Engine::Trino, Engine::Cassandra] {
             let compiled = compiled_for(engine, language, "-- @name: A\nSELECT 1", json!({}));
             assert_eq!(compiled.is_ok(), engines.contains(&engine), "{language} on {engine:?}: {compiled:?}");
         }
     }
+}
+
+#[test]
+fn consistency_and_page_size_are_cassandras() {
+    let text = "-- @name: A\n-- @consistency: local_one\n-- @page-size: 100\nSELECT a FROM t\n-- @name: B\nSELECT b FROM t";
+    let queries = compiled_for(Engine::Cassandra, "cql", text, json!({})).unwrap();
+    assert_eq!(
+        serde_json::to_value(&queries[0]).unwrap(),
+        json!({"name": "A", "sql": "SELECT a FROM t", "weight": 1, "bindings": [], "consistency": "LOCAL_ONE", "pageSize": 100})
+    );
+    assert_eq!(serde_json::to_value(&queries[1]).unwrap(), json!({"name": "B", "sql": "SELECT b FROM t", "weight": 1, "bindings": []}));
+    assert_eq!(
+        compiled_for(Engine::Trino, "sql", text, json!({})).unwrap_err(),
+        ["spec.workload.source line 5: the query A has @consistency or @page-size, which only the engine cassandra knows"]
+    );
 }
 
 #[test]

@@ -47,6 +47,7 @@ fn a_file_is_read_into_its_queries() {
                 weight: Some(3),
                 parameters: vec![("id".into(), Values::Range { min: 1, max: 100_000 })],
                 expect_rows: Some(RowBounds { min: Some(1), max: Some(1) }),
+                cql: CqlOptions::default(),
             },
             ParsedQuery {
                 name: "ByCity".into(),
@@ -55,6 +56,7 @@ fn a_file_is_read_into_its_queries() {
                 weight: None,
                 parameters: vec![("city".into(), Values::Choice(vec!["Paris".into(), "Taipei".into()]))],
                 expect_rows: None,
+                cql: CqlOptions::default(),
             },
         ]
     );
