@@ -45,6 +45,7 @@ impl Args {
             if ring(&mut total, "installation", || install(cluster)).is_some() {
                 ring(&mut total, "k6 against MariaDB", || go::integration(cluster));
                 ring(&mut total, "ledger against PostgreSQL", || rings::ledger(cluster));
+                ring(&mut total, "vault against the S3 server", || rings::vault(cluster));
                 ring(&mut total, "stories on the cluster", || rings::stories(cluster));
             }
             if total.failed > failed_before {

@@ -20,7 +20,7 @@ fn cargo(arguments: &[&str]) -> Command {
 pub fn compile() -> Result<()> {
     let log = tally::logs().join("compile.log");
     say::step(format!("compiling the workspace with its tests (log {})", log.display()));
-    program::run_logged(&mut cargo(&["build", "--workspace", "--bins", "--test", "stories", "--test", "postgres"]), &log)?;
+    program::run_logged(&mut cargo(&["build", "--workspace", "--bins", "--test", "stories", "--test", "postgres", "--test", "s3"]), &log)?;
     program::run_logged(&mut cargo(&["test", "--workspace", "--no-run"]), &tally::logs().join("compile-tests.log"))
 }
 
@@ -67,6 +67,14 @@ pub fn ledger(cluster: &Cluster) -> Result<((), Tally)> {
     let mut tests = cargo(&["test", "--workspace", "--test", "postgres", "--", "--show-output"]);
     tests.env("CRUCIBLE_TEST_POSTGRES", chart::postgres_url(cluster)?).env("RUST_BACKTRACE", "0");
     let (content, said) = say_into_log("ledger", &mut tests)?;
+    Ok(((), tally::of_libtest(&said, content)))
+}
+
+/// The vault against the S3 server of the cluster, below prefixes that the tests make and clear.
+pub fn vault(cluster: &Cluster) -> Result<((), Tally)> {
+    let mut tests = cargo(&["test", "--workspace", "--test", "s3", "--", "--show-output"]);
+    tests.envs(chart::bucket_environment(cluster)?).env("RUST_BACKTRACE", "0");
+    let (content, said) = say_into_log("vault", &mut tests)?;
     Ok(((), tally::of_libtest(&said, content)))
 }
 
