@@ -128,7 +128,13 @@ impl Histogram {
     /// It is the largest latency of its step, as in every HDR tool. Nothing where nothing was counted.
     #[must_use]
     pub fn quantile(&self, thousandths: u32) -> Option<u64> {
-        let rank = (u128::from(self.count) * u128::from(thousandths.min(1000))).div_ceil(1000).max(1);
+        self.quantile_of(thousandths, 1000)
+    }
+
+    /// The latency that `part` out of `whole` queries did not exceed, for percentiles beyond the thousandths.
+    #[must_use]
+    pub fn quantile_of(&self, part: u32, whole: u32) -> Option<u64> {
+        let rank = (u128::from(self.count) * u128::from(part.min(whole))).div_ceil(u128::from(whole.max(1))).max(1);
         let mut seen = 0;
         self.counters()
             .find(|(_, count)| {
@@ -156,6 +162,11 @@ impl Histogram {
     pub fn mean(&self) -> Option<f64> {
         let twice: u128 = self.counters().map(|(index, count)| u128::from(middle_of(index)) * u128::from(count)).sum();
         (self.count > 0).then(|| twice as f64 / self.count as f64)
+    }
+
+    /// How often each latency was counted, smallest first; a latency stands for the middle of its step.
+    pub fn latencies(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.counters().map(|(index, count)| (middle_of(index), count))
     }
 
     /// Counter by counter, smallest latency first, only what is not zero.

@@ -19,6 +19,7 @@ pub mod review;
 pub mod run;
 pub mod seen;
 pub mod segment;
+pub mod statistics;
 pub mod verdict;
 pub mod wake;
 pub mod workload;
