@@ -77,6 +77,9 @@ pub struct TestPlanSpec {
     /// What is read about the system under test besides.
     #[serde(default, skip_serializing_if = "Observe::is_empty")]
     pub observe: Observe,
+    /// The earlier run that the results are compared with, and how much slower they may be. Without it nothing is compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compare: Option<Compare>,
     /// What is kept of a run.
     #[serde(default)]
     pub results: ResultsSpec,
@@ -488,6 +491,14 @@ pub struct Validity {
     /// The largest difference between the first queries of any two workers. Not checked when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_start_skew: Option<Duration>,
+    /// The largest distance between what a worker sent and its fair share, as a part of that share. A worker far from it had less room than the others. Not checked when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.01, max = 10.0))]
+    pub max_imbalance: Option<f64>,
+    /// The largest share of the load's seconds in which no query of some worker ended although queries of others did. Queries that last for seconds need a larger one. Not checked when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub max_silence: Option<f64>,
     /// The fewest queries that a check needs to be decided; below it the run is `Inconclusive`.
     #[serde(default = "thirty")]
     #[schemars(range(min = 1, max = 1_000_000))]
@@ -496,7 +507,7 @@ pub struct Validity {
 
 impl Default for Validity {
     fn default() -> Self {
-        Self { max_worker_cpu: None, max_start_skew: None, min_queries: thirty() }
+        Self { max_worker_cpu: None, max_start_skew: None, max_imbalance: None, max_silence: None, min_queries: thirty() }
     }
 }
 
@@ -523,6 +534,98 @@ pub struct AbortRule {
 pub enum AbortMetric {
     /// The share of queries that ended in an error or a time-out.
     ErrorRate,
+}
+
+/// The earlier run that the results are compared with, and how much slower they may be.
+///
+/// Only runs that were asked for the same thing are compared: what differs besides the version of the system under test is
+/// named, and unless `mayDiffer` allows it nothing is compared.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Compare {
+    /// The earlier run. Without it, it is the newest run of this plan that has passed; the first run of a plan then has nothing to be compared with, which is no failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<Baseline>,
+    /// The percentile of the latency that decides. The others are compared and shown.
+    #[serde(default)]
+    pub metric: CompareMetric,
+    /// The largest slowdown that is allowed, as a share: 0.05 is 5 %. A run of which it cannot be said whether it is within is `Inconclusive`: measure longer, or allow more.
+    #[serde(default = "five_per_cent")]
+    #[schemars(range(min = 0.01, max = 10.0))]
+    pub max_slowdown: f64,
+    /// What may differ between the two runs, besides the version of the system under test: what is being tried out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub may_differ: Vec<Factor>,
+}
+
+/// An earlier run of the same namespace whose results are valid. Exactly one of the two.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[x_kube(
+    crates(kube_core = "::kube_core"),
+    validation = Rule::new("has(self.run) != has(self.label)").message("exactly one of run and label must be set")
+)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Baseline {
+    /// The run of this name. Its results are enough: the TestRun itself may have been deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<ObjectName>,
+    /// The newest earlier run with this label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256), regex(pattern = r"^[^\x00-\x1f\x7f]+$"))]
+    pub label: Option<String>,
+}
+
+/// The percentile of the latency that decides whether a run is slower.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum CompareMetric {
+    /// The median.
+    P50,
+    /// The 95th percentile.
+    #[default]
+    P95,
+    /// The 99th percentile. It needs the most queries: 2,000 of each.
+    P99,
+}
+
+/// What two runs may differ in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Factor {
+    /// The text, weight or parameters of the queries. Queries of the same name are compared.
+    Queries,
+    /// The kind of database.
+    Engine,
+    /// Host and port.
+    Endpoint,
+    /// The database within the system under test.
+    Database,
+    /// How connections are secured.
+    Tls,
+    /// What each worker pod asks for.
+    Resources,
+    /// Whether k6's own metrics were wanted, as raw samples or by remote write.
+    Sampling,
+    /// What was broken while the load was on, and when.
+    Faults,
+}
+
+impl Factor {
+    /// The name as it stands in a plan.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queries => "queries",
+            Self::Engine => "engine",
+            Self::Endpoint => "endpoint",
+            Self::Database => "database",
+            Self::Tls => "tls",
+            Self::Resources => "resources",
+            Self::Sampling => "sampling",
+            Self::Faults => "faults",
+        }
+    }
 }
 
 /// What is kept of a run.
@@ -607,6 +710,10 @@ fn one() -> u32 {
 
 fn thirty() -> u32 {
     30
+}
+
+fn five_per_cent() -> f64 {
+    0.05
 }
 
 fn yes() -> bool {

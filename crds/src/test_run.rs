@@ -233,6 +233,10 @@ pub struct WorkersStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     pub cpu_share: Option<String>,
+    /// The version that the system under test gave when the workers connected to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub server_version: Option<String>,
 }
 
 /// What is measured over the whole fleet.

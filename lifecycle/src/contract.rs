@@ -76,6 +76,9 @@ pub struct RunIdentity {
     pub uid: String,
     /// The run's name for results and clients: `{plan}_{YYYYMMDD-HHmm}_{8 hex digits}`.
     pub id: String,
+    /// The TestRun's label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
 }
 
 /// One query that runs.

@@ -7,6 +7,7 @@
 pub mod build;
 pub mod chaos;
 pub mod class;
+pub mod comparison;
 pub mod contract;
 pub mod histogram;
 pub mod latency;

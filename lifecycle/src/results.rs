@@ -2,7 +2,9 @@
 //! files that are written from both.
 
 mod chaos_events;
+mod html;
 mod json;
+mod junit;
 mod markdown;
 mod merge;
 pub mod observability;
@@ -10,12 +12,14 @@ mod resilience;
 #[cfg(test)]
 pub(crate) mod sample;
 mod samples;
+mod series;
 mod windows;
 
 pub use chaos_events::{FaultRecord, chaos_events};
 pub use merge::{MergeError, MergeProblem, Merger};
 pub use resilience::{Baseline, Recovery, Resilience, resilience};
 pub use samples::{ErrorSample, SampleGroup, add_up_reconnects, group_samples};
+pub use series::{Series, SeriesError};
 pub use windows::{Part, Window, WindowRow, windows};
 
 use std::collections::BTreeMap;
@@ -29,6 +33,7 @@ use jiff::Timestamp;
 
 use crate::{
     class::Class,
+    comparison::{Comparison, Trend},
     contract::{FrozenPlan, InvariantAnswer},
     histogram::Histogram,
 };
@@ -47,10 +52,16 @@ pub struct Summary {
     pub cells: Vec<Row>,
     /// All queries in the time of each fault and of the recovery from it.
     pub windows: Vec<WindowRow>,
+    /// How the latencies of each query's answers are spread, in the plan's order.
+    pub spectra: Vec<Spectrum>,
     /// Second by second.
     pub timeline: Timeline,
+    /// The latencies of each query over time.
+    pub series: Series,
     /// What each worker's log held, by index.
     pub workers: Vec<WorkerRow>,
+    /// In how many seconds a query of any worker ended.
+    pub active_seconds: u64,
     /// Whether the load ended before the plan's last stage did.
     pub ended_early: bool,
 }
@@ -151,6 +162,26 @@ impl Latency {
     }
 }
 
+/// The percentiles of a spectrum, in hundred thousandths: closer together the nearer they come to the slowest query.
+const PERCENTILES: [u32; 19] =
+    [1_000, 5_000, 10_000, 25_000, 50_000, 75_000, 90_000, 95_000, 97_500, 99_000, 99_500, 99_750, 99_900, 99_950, 99_975, 99_990, 99_995, 99_999, 100_000];
+
+/// How the latencies of a query's answers are spread over the measured stages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spectrum {
+    /// The query; nothing for all of them.
+    pub query: Option<QueryName>,
+    /// Percentiles in hundred thousandths with their latencies in microseconds, as far as there are queries to tell them apart.
+    pub points: Vec<(u32, u64)>,
+}
+
+impl Spectrum {
+    fn points_of(histogram: &Histogram) -> Vec<(u32, u64)> {
+        let told_apart = |percentile: u32| percentile == 100_000 || u128::from(100_000 - percentile) * u128::from(histogram.count()) >= 100_000;
+        PERCENTILES.into_iter().filter(|percentile| told_apart(*percentile)).filter_map(|at| Some((at, histogram.quantile_of(at, 100_000)?))).collect()
+    }
+}
+
 /// The load over time, warm-up included.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Timeline {
@@ -196,6 +227,16 @@ pub struct WorkerRow {
     pub failures: u64,
     /// The last second in which one of its queries ended; nothing where none did.
     pub last_second: Option<u64>,
+    /// In how many seconds a query of its ended.
+    pub active_seconds: u64,
+}
+
+impl WorkerRow {
+    /// Queries of its that ended, however they did.
+    #[must_use]
+    pub fn ended(&self) -> u64 {
+        self.ok + self.failures
+    }
 }
 
 /// The measured stages of a run in one row.
@@ -235,8 +276,12 @@ pub struct Facts {
     pub merged_workers: u32,
     /// The time between the first queries of the first and the last worker, in microseconds.
     pub start_skew_micros: Option<i64>,
-    /// The largest share of its processors that any worker used, 0 to 1.
+    /// How many processors the busiest worker used: 1 is one of them all the time.
     pub worker_cpu_share: Option<f64>,
+    /// The version that the system under test gave.
+    pub server_version: Option<String>,
+    /// When the load began.
+    pub started_at: Option<Timestamp>,
     /// Why the load ended before its time, where it did.
     pub ended_early: Option<EndedEarly>,
     /// Workers that handed in results without the raw samples that the plan asks for.
@@ -302,6 +347,10 @@ pub struct Report<'a> {
     pub samples: &'a [SampleGroup],
     /// What Prometheus servers said, one for each source of the plan.
     pub sources: &'a [SourceReading],
+    /// How it compares with an earlier run, where the plan asks for that.
+    pub comparison: Option<&'a Comparison>,
+    /// Earlier runs of the plan, where the plan asks for a comparison.
+    pub trend: Option<&'a Trend>,
     /// When the results were put together.
     pub collected_at: Timestamp,
 }
@@ -311,6 +360,18 @@ impl Report<'_> {
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
         json::results(self)
+    }
+
+    /// `report.html`: the whole answer as one page.
+    #[must_use]
+    pub fn to_html(&self) -> String {
+        html::page(self)
+    }
+
+    /// `junit.xml`: one case for each check, for build servers.
+    #[must_use]
+    pub fn to_junit(&self) -> String {
+        junit::suite(self)
     }
 
     /// `summary.md`: verdict and deciding checks first, then the numbers.

@@ -4,11 +4,13 @@
 mod confirmation;
 mod invariants;
 mod slo;
+mod slowdown;
 mod validity;
 
 use crucible_crds::{Check, Outcome, Owner, Reason, Verdict};
 
 use crate::{
+    comparison::Comparison,
     contract::FrozenPlan,
     results::{Facts, Summary},
 };
@@ -42,11 +44,12 @@ impl Judged {
 /// not be decided; otherwise a check without enough data makes it `Inconclusive`. Else it has `Passed`. Where nothing was
 /// asked of the results at all, one thing still is: that queries were answered.
 #[must_use]
-pub fn judge(plan: &FrozenPlan, summary: &Summary, facts: &Facts) -> Verdict {
-    let validity = validity::checks(plan, facts);
+pub fn judge(plan: &FrozenPlan, summary: &Summary, facts: &Facts, comparison: Option<&Comparison>) -> Verdict {
+    let validity = validity::checks(plan, summary, facts);
     let mut limits = confirmation::checks(&facts.faults);
     limits.extend(slo::checks(plan, summary, &facts.faults));
     limits.extend(invariants::checks(&facts.invariants));
+    limits.extend(comparison.and_then(slowdown::check));
     let ended_early = facts.ended_early.as_ref();
     let (outcome, deciding) = if validity.iter().any(Judged::is_broken) {
         (Outcome::Invalid, broken(&validity))
@@ -66,7 +69,8 @@ pub fn judge(plan: &FrozenPlan, summary: &Summary, facts: &Facts) -> Verdict {
         .into_iter()
         .chain(broken(&limits))
         .chain(undecided(&validity))
-        .chain(undecided(&limits));
+        .chain(undecided(&limits))
+        .chain(comparison.and_then(|comparison| comparison.obstacle.as_ref()).map(|obstacle| format!("NotCompared: {obstacle}")));
     for reason in others {
         if !reasons.contains(&reason) {
             reasons.push(reason);

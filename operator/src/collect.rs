@@ -11,8 +11,11 @@ use std::{
 use bytes::Bytes;
 use crucible_crds::Reason;
 use crucible_lifecycle::{
+    comparison::Past,
     contract::ResultFile,
-    results::{Headline, MergeError, Merger, Report, SampleGroup, add_up_reconnects, chaos_events, group_samples, observability::SourceReading, windows},
+    results::{
+        FaultRecord, Headline, MergeError, Merger, Report, SampleGroup, add_up_reconnects, chaos_events, group_samples, observability::SourceReading, windows,
+    },
     run::{
         CollectRequest,
         observed::{Collected, Collection},
@@ -20,6 +23,7 @@ use crucible_lifecycle::{
     verdict::judge,
 };
 use crucible_store::{Vault, VaultError};
+use futures::future::try_join_all;
 use tokio::{sync::mpsc::UnboundedSender, task::JoinSet, time::sleep};
 
 use crate::{
@@ -28,6 +32,7 @@ use crate::{
     retry,
 };
 
+mod history;
 mod read;
 
 use read::{Lines, whole};
@@ -73,6 +78,9 @@ pub enum Error {
         /// What differs.
         problem: String,
     },
+    /// The comparison with an earlier run broke off.
+    #[error("failed to compare with an earlier run: {0}")]
+    Compare(String),
     /// A worker did not hand in the file that counts.
     #[error("failed to find the histogram log of worker {0} among what it handed in")]
     NoLog(u32),
@@ -92,7 +100,8 @@ impl Error {
     fn verdict(&self) -> Option<Reason> {
         match self {
             Self::Vault(error) if error.is_transient() => None,
-            Self::Read { .. } => None,
+            // A comparison breaks off when the operator ends.
+            Self::Read { .. } | Self::Compare(_) => None,
             Self::Vault(VaultError::AccessDenied { .. } | VaultError::Refused { .. } | VaultError::Unavailable { .. }) => Some(Reason::ResultsUploadFailed),
             Self::Vault(VaultError::NotFound { .. }) | Self::Corrupt { .. } | Self::NoLog(_) | Self::Merge { .. } => Some(Reason::ResultsCorrupt),
         }
@@ -203,17 +212,24 @@ async fn collect(vault: &dyn Vault, clock: &dyn Clock, request: &CollectRequest,
     let mut summary = merger.finish(facts.ended_early.is_some());
     let (samples, reconnects) = samples(vault, &prefix, files).await?;
     summary.timeline.add_reconnects(&reconnects);
-    let verdict = judge(plan, &summary, facts);
-    let report = Report { plan, summary: &summary, verdict: &verdict, facts, samples: &samples, sources, collected_at: clock.now() };
-    let metadata = BTreeMap::from([("run-id".to_owned(), plan.run.id.clone()), ("plan-digest".to_owned(), plan.digest.clone())]);
-    let json = Bytes::from(report.to_json().to_string());
-    let sha256 = read::hex(&json);
-    vault.put(&format!("{prefix}/summary.md"), Bytes::from(report.to_markdown()), "text/markdown; charset=utf-8", &metadata).await?;
-    if !faults.is_empty() {
-        let events = Bytes::from(chaos_events(plan, faults).to_string());
-        vault.put(&format!("{prefix}/chaos_events.json"), events, "application/json", &metadata).await?;
-    }
-    vault.put(&format!("{prefix}/results.json"), json, "application/json", &metadata).await?;
+    let answer = match &plan.spec.compare {
+        Some(asked) if facts.ended_early.is_none() => Some(history::answer(vault, plan, asked, facts, &summary).await?),
+        _ => None,
+    };
+    let comparison = answer.as_ref().map(|answer| &answer.comparison);
+    let verdict = judge(plan, &summary, facts, comparison);
+    let report = Report {
+        plan,
+        summary: &summary,
+        verdict: &verdict,
+        facts,
+        samples: &samples,
+        sources,
+        comparison,
+        trend: answer.as_ref().and_then(|answer| answer.trend.as_ref()),
+        collected_at: clock.now(),
+    };
+    let sha256 = write(vault, &report, faults).await?;
     Ok(Collected {
         headline: Headline::from(&summary),
         sha256,
@@ -221,6 +237,33 @@ async fn collect(vault: &dyn Vault, clock: &dyn Clock, request: &CollectRequest,
         partial: facts.merged_workers < facts.expected_workers || summary.ended_early,
         verdict,
     })
+}
+
+/// Writes the files of a run: what they are about first, then what later runs find it by. Returns the checksum of `results.json`.
+async fn write(vault: &dyn Vault, report: &Report<'_>, faults: &[FaultRecord]) -> Result<String, Error> {
+    let Report { plan, summary, verdict, facts, .. } = report;
+    let metadata = BTreeMap::from([("run-id".to_owned(), plan.run.id.clone()), ("plan-digest".to_owned(), plan.digest.clone())]);
+    let json = Bytes::from(report.to_json().to_string());
+    let sha256 = read::hex(&json);
+    let files = [
+        ("summary.md", "text/markdown; charset=utf-8", Bytes::from(report.to_markdown())),
+        ("report.html", "text/html; charset=utf-8", Bytes::from(report.to_html())),
+        ("junit.xml", "application/xml", Bytes::from(report.to_junit())),
+        (history::SERIES, "text/plain; charset=utf-8", Bytes::from(summary.series.to_log())),
+        ("results.json", "application/json", json),
+    ];
+    let events = (!faults.is_empty()).then(|| ("chaos_events.json", "application/json", Bytes::from(chaos_events(plan, faults).to_string())));
+    try_join_all(files.into_iter().chain(events).map(|(name, kind, body)| put(vault, format!("results/{}/{name}", plan.run.id), body, kind, &metadata)))
+        .await?;
+    if let Some(past) = Past::of(plan, summary, facts, verdict.outcome) {
+        let entry = Bytes::from(serde_json::json!(past).to_string());
+        try_join_all(past.keys().into_iter().map(|key| put(vault, key, entry.clone(), "application/json", &metadata))).await?;
+    }
+    Ok(sha256)
+}
+
+async fn put(vault: &dyn Vault, key: String, body: Bytes, kind: &str, metadata: &BTreeMap<String, String>) -> Result<(), Error> {
+    Ok(vault.put(&key, body, kind, metadata).await?)
 }
 
 /// What errors looked like, from every worker that has seen any, and when virtual users had to connect anew.

@@ -42,6 +42,9 @@ pub trait Vault: Send + Sync + 'static {
     /// Every object whose key begins with `prefix`, in the order of their keys.
     async fn list(&self, prefix: &str) -> Result<Vec<Entry>, VaultError>;
 
+    /// At most `most` objects whose keys begin with `prefix` and come after `after`, in the order of their keys.
+    async fn list_after(&self, prefix: &str, after: &str, most: u16) -> Result<Vec<Entry>, VaultError>;
+
     /// A request that stores exactly these bytes under exactly this key, once signed usable by whoever holds it until it expires.
     async fn presign_put(&self, put: &PutOnce<'_>) -> Result<SignedRequest, VaultError>;
 

@@ -71,7 +71,7 @@ impl HistogramLog {
             }
             let line =
                 Line { query: record.query, stage: record.stage, class, second: interval.second, max_micros: record.max_micros, histogram: record.histogram };
-            self.writer.write_all(line.to_line().as_bytes())?;
+            self.writer.write_all(line.to_line(1).as_bytes())?;
         }
         Ok(self.writer.flush()?)
     }

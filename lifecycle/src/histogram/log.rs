@@ -48,6 +48,14 @@ impl Record {
     /// # Errors
     /// Where the line is none of these. The histogram itself is not read here.
     pub fn parse(line: &str) -> Result<Option<Self>, LineError> {
+        Ok(Self::parse_with_length(line)?.map(|(record, _)| record))
+    }
+
+    /// The record of a line, with the whole seconds that it is about.
+    ///
+    /// # Errors
+    /// As [`Record::parse`].
+    pub fn parse_with_length(line: &str) -> Result<Option<(Self, u64)>, LineError> {
         let line = line.trim_end_matches(['\r', '\n']);
         if line.trim().is_empty() || line.starts_with(['#', '"']) {
             return Ok(None);
@@ -61,25 +69,26 @@ impl Record {
         let (Some(start), Some(length), Some(max), Some(histogram), None) = (fields.next(), fields.next(), fields.next(), fields.next(), fields.next()) else {
             return Err(LineError::Fields);
         };
-        thousandths(length).ok_or(LineError::Number)?;
-        Ok(Some(Self {
+        let seconds = thousandths(length).ok_or(LineError::Number)? / 1000;
+        let record = Self {
             query: query.to_owned(),
             stage: stage.to_owned(),
             class: Class::parse(class).ok_or(LineError::Class)?,
             second: thousandths(start).ok_or(LineError::Number)? / 1000,
             max_micros: thousandths(max).ok_or(LineError::Number)?,
             histogram: histogram.trim().to_owned(),
-        }))
+        };
+        Ok(Some((record, seconds)))
     }
 
-    /// The record as a line of the log, line feed included. The interval is one second; the maximum is in milliseconds,
-    /// as other tools expect.
+    /// The record as a line of the log about so many seconds, line feed included. The maximum is in milliseconds, as other
+    /// tools expect.
     #[must_use]
-    pub fn to_line(&self) -> String {
+    pub fn to_line(&self, seconds: u64) -> String {
         let Self { query, stage, class, second, max_micros, histogram } = self;
         let mut line = String::with_capacity(histogram.len() + 80);
         // Writing into memory does not fail.
-        let _ = writeln!(line, "Tag={query}|{stage}|{class},{second}.000,1.000,{}.{:03},{histogram}", max_micros / 1000, max_micros % 1000);
+        let _ = writeln!(line, "Tag={query}|{stage}|{class},{second}.000,{seconds}.000,{}.{:03},{histogram}", max_micros / 1000, max_micros % 1000);
         line
     }
 }
@@ -108,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_line_says_everything_about_one_second_of_one_query() {
-        assert_eq!(record().to_line(), "Tag=PointLookup|steady|ok,42.000,1.000,12.345,HISTFAAA\n");
+        assert_eq!(record().to_line(1), "Tag=PointLookup|steady|ok,42.000,1.000,12.345,HISTFAAA\n");
         assert_eq!(Record::parse("Tag=PointLookup|steady|ok,42.000,1.000,12.345,HISTFAAA\n"), Ok(Some(record())));
     }
 
@@ -141,7 +150,7 @@ mod tests {
 
     #[test]
     fn any_hdr_tool_reads_the_log() {
-        let log = format!("{HEADER}{}{}", record().to_line(), record().to_line());
+        let log = format!("{HEADER}{}{}", record().to_line(1), record().to_line(1));
         let entries: Vec<_> = IntervalLogIterator::new(log.as_bytes()).map(Result::unwrap).collect();
         let intervals = entries
             .iter()

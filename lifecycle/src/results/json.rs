@@ -3,13 +3,15 @@
 //! k6's own metric names are kept, with latencies in milliseconds; they are those of the measured stages. Our own
 //! sections have whole microseconds.
 
+mod comparison;
+
 use std::collections::BTreeMap;
 
 use crucible_crds::{Reason, test_plan::Stage};
 use serde_json::{Map, Value, json};
 
 use super::{FaultFact, Latency, Point, Recovery, Report, Resilience, Row, Summary, Window, WindowRow, observability::SourceReading, resilience};
-use crate::class::Class;
+use crate::{class::Class, comparison::Fingerprint};
 
 pub(super) fn results(report: &Report<'_>) -> Value {
     let Report { plan, summary, facts, sources, collected_at, .. } = report;
@@ -115,10 +117,11 @@ fn millis(micros: u64) -> f64 {
 
 /// Our own sections.
 fn crucible(report: &Report<'_>) -> Value {
-    let Report { plan, summary, verdict, facts, samples, sources: _, collected_at: _ } = report;
+    let Report { plan, summary, verdict, facts, samples, sources: _, comparison, trend, collected_at: _ } = report;
     let resilience = resilience(plan, summary, &facts.faults);
     let target = &plan.spec.target;
-    let workers = summary.workers.iter().map(|row| json!({"ok": row.ok, "errors": row.failures, "lastSecond": row.last_second}));
+    let workers =
+        summary.workers.iter().map(|row| json!({"ok": row.ok, "errors": row.failures, "lastSecond": row.last_second, "activeSeconds": row.active_seconds}));
     json!({
         "formatVersion": 1,
         "run": plan.run,
@@ -130,9 +133,12 @@ fn crucible(report: &Report<'_>) -> Value {
         "verdict": verdict,
         "partial": facts.merged_workers < facts.expected_workers || summary.ended_early,
         "endedEarly": facts.ended_early,
+        "serverVersion": facts.server_version,
+        "startedAt": facts.started_at.map(|at| at.to_string()),
+        "fingerprint": Fingerprint::of(plan, facts.server_version.as_deref()),
         "workers": {
             "expected": facts.expected_workers, "merged": facts.merged_workers, "startSkewMicros": facts.start_skew_micros,
-            "largestProcessorShare": facts.worker_cpu_share, "logs": workers.collect::<Vec<_>>(),
+            "activeSeconds": summary.active_seconds, "largestProcessorShare": facts.worker_cpu_share, "logs": workers.collect::<Vec<_>>(),
         },
         "headline": row(&summary.headline),
         "queries": summary.queries.iter().map(row).collect::<Vec<_>>(),
@@ -142,6 +148,8 @@ fn crucible(report: &Report<'_>) -> Value {
         "windows": summary.windows.iter().map(window).collect::<Vec<_>>(),
         "timeline": {"secondsPerPoint": summary.timeline.seconds_per_point, "points": summary.timeline.points.iter().map(point).collect::<Vec<_>>()},
         "errorSamples": samples,
+        "comparison": comparison.map(comparison::comparison),
+        "trend": trend.map(comparison::trend),
     })
 }
 

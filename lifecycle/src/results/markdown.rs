@@ -6,13 +6,17 @@ use std::fmt::Write as _;
 use crucible_crds::Check;
 
 use super::{FaultFact, Latency, Recovery, Report, Resilience, Row, SampleGroup, resilience};
-use crate::latency::{human, human_mean};
+use crate::{
+    comparison::{Comparison, Difference, Trend, interval_in_words},
+    latency::{human, human_mean},
+    statistics::bootstrap::Measure,
+};
 
 /// The most error samples that are shown; all of them are in `results.json`.
 const SHOWN_SAMPLES: usize = 10;
 
 pub(super) fn summary(report: &Report<'_>) -> String {
-    let Report { plan, summary, verdict, facts, samples, sources: _, collected_at: _ } = report;
+    let Report { plan, summary, verdict, facts, samples, sources: _, comparison, trend, collected_at: _ } = report;
     let mut text = format!("# {}: {}\n\n", cell(&plan.run.id), verdict.outcome.as_str());
     for reason in &verdict.reasons {
         line(&mut text, &format!("- {}", cell(reason)));
@@ -40,6 +44,9 @@ pub(super) fn summary(report: &Report<'_>) -> String {
                 .iter()
                 .map(|of| (format!("{} of {}, seconds {} to {}", of.window.part.as_str(), of.window.fault, of.window.from, of.window.to), &of.row)),
         );
+    }
+    if let Some(comparison) = comparison {
+        compared(&mut text, comparison, *trend);
     }
     errors(&mut text, &summary.stages, samples);
     identity(&mut text, report);
@@ -133,6 +140,35 @@ fn faults(text: &mut String, faults: &[FaultFact], numbers: &[Resilience]) {
                 cell(message.as_deref().unwrap_or_default())
             ),
         );
+    }
+}
+
+fn compared(text: &mut String, comparison: &Comparison, trend: Option<&Trend>) {
+    let Comparison { asked, required: _, measure, limit: _, baseline, differences, obstacle, rows, earlier: _, change } = comparison;
+    line(text, &format!("\n## Comparison: {}\n", change.as_str()));
+    match (obstacle, baseline) {
+        (None, Some(past)) => line(text, &format!("With the {} ({}), begun {}.", cell(asked), cell(&past.run_id), past.started_at)),
+        (Some(obstacle), _) => line(text, &format!("Nothing was compared: {}.", cell(obstacle))),
+        (None, None) => {}
+    }
+    for Difference { piece, baseline, candidate, expected: _ } in differences {
+        line(text, &format!("- {} differs: {} then, {} now", cell(piece), cell(baseline), cell(candidate)));
+    }
+    if !rows.is_empty() {
+        let head: Vec<&str> = Measure::ALL.iter().map(|measure| measure.as_str()).collect();
+        line(text, &format!("\n| query | {} | {} decides |\n|---|---:|---:|---:|---:|---|", head.join(" | "), measure.as_str()));
+    }
+    for row in rows {
+        let name = row.query.as_deref().unwrap_or("all queries");
+        let shifts: Vec<String> =
+            row.shifts.iter().map(|shift| shift.interval.map_or_else(|| "–".to_owned(), |interval| interval_in_words(&interval))).collect();
+        line(text, &format!("| {} | {} | {} |", cell(name), shifts.join(" | "), row.change.as_str()));
+    }
+    let newest = trend.and_then(|trend| Some((trend, trend.changes.last()?)));
+    if let Some((trend, point)) = newest {
+        let since = trend.runs.get(point.at).map_or("", |past| &past.run_id);
+        let (before, after) = (human_mean(point.before), human_mean(point.after));
+        line(text, &format!("\nOver {} runs, {} last changed with run {}: from {before} to {after}.", trend.runs.len(), measure.as_str(), cell(since)));
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{Latency, Point, Row, Summary, Timeline, Window, WindowRow, WorkerRow};
+use super::{Latency, Point, Row, Series, Spectrum, Summary, Timeline, Window, WindowRow, WorkerRow, series::OpenSlot};
 use crate::{
     class::Class,
     contract::FrozenPlan,
@@ -98,6 +98,10 @@ pub struct Merger<'a> {
     windows: Vec<(Window, BTreeMap<Class, Histogram>)>,
     open: OpenPoint,
     timeline: Timeline,
+    slot: OpenSlot,
+    series: Series,
+    active_seconds: u64,
+    last_active: Option<u64>,
 }
 
 /// The point of the timeline that can still change.
@@ -127,6 +131,13 @@ impl<'a> Merger<'a> {
             windows: Vec::new(),
             open: OpenPoint::default(),
             timeline: Timeline { seconds_per_point: (last_possible + 1).div_ceil(MOST_POINTS).max(1), points: Vec::new() },
+            slot: OpenSlot::default(),
+            active_seconds: 0,
+            last_active: None,
+            series: Series {
+                seconds_per_slot: Series::slot(u64::try_from(planned.div_ceil(NANOS)).unwrap_or(u64::MAX), plan.queries.len()),
+                records: Vec::new(),
+            },
         }
     }
 
@@ -179,6 +190,7 @@ impl<'a> Merger<'a> {
             self.absorb();
         }
         self.close_point();
+        self.slot.close(&mut self.series, &names(self.plan));
         let ended = self.logs.iter().filter_map(|log| log.row.last_second).max().map_or(0, |second| second + 1);
         let seconds = stage_seconds(self.plan, ended_early.then_some(ended));
         let rows = Rows { plan: self.plan, cells: &self.cells, seconds: &seconds };
@@ -194,8 +206,11 @@ impl<'a> Merger<'a> {
                 .map(|(query, stage)| rows.row(Some(query), Some(stage), &[query], &[stage]))
                 .collect(),
             windows: self.windows.into_iter().map(|(window, by_class)| window_row(window, by_class, ended)).collect(),
+            spectra: queries.iter().map(|query| rows.spectrum(Some(*query), &[*query], &measured)).collect(),
             timeline: self.timeline,
+            series: self.series,
             workers: self.logs.into_iter().map(|log| log.row).collect(),
+            active_seconds: self.active_seconds,
             ended_early,
         }
     }
@@ -232,7 +247,10 @@ impl<'a> Merger<'a> {
         self.hungry.insert(worker);
         let (_, _, class) = cell;
         let count = counts.total();
+        log.row.active_seconds += u64::from(log.row.last_second != Some(second));
         log.row.last_second = Some(second);
+        self.active_seconds += u64::from(self.last_active != Some(second));
+        self.last_active = Some(second);
         *if class == Class::Ok { &mut log.row.ok } else { &mut log.row.failures } += count;
 
         let start = second - second % self.timeline.seconds_per_point;
@@ -244,6 +262,7 @@ impl<'a> Merger<'a> {
         if class == Class::Ok {
             self.open.point.ok += count;
             self.open.ok.add_counts(&counts);
+            self.slot.count(second, (cell.0, cell.1), &counts, &mut self.series, &names(self.plan));
         } else if count > 0 {
             *self.open.point.errors.entry(class).or_default() += count;
         }
@@ -270,6 +289,15 @@ impl<'a> Merger<'a> {
 }
 
 const NANOS: u128 = 1_000_000_000;
+
+/// The names of a query and a stage by their positions in the plan.
+fn names(plan: &FrozenPlan) -> impl Fn(usize, usize) -> (String, String) {
+    |query, stage| {
+        let query = plan.queries.get(query).map(|query| query.name.to_string());
+        let stage = plan.spec.load.stages.get(stage).map(|stage| stage.name.to_string());
+        (query.unwrap_or_default(), stage.unwrap_or_default())
+    }
+}
 
 /// When each stage ends, in nanoseconds since the start.
 fn stage_ends(plan: &FrozenPlan) -> Vec<u128> {
@@ -311,6 +339,17 @@ struct Rows<'a> {
 }
 
 impl Rows<'_> {
+    /// How the latencies of these queries' answers are spread over these stages.
+    fn spectrum(&self, query: Option<usize>, queries: &[usize], stages: &[usize]) -> Spectrum {
+        let mut answered = Histogram::new();
+        for ((query, stage, class), histogram) in self.cells {
+            if *class == Class::Ok && queries.contains(query) && stages.contains(stage) {
+                answered.add(histogram);
+            }
+        }
+        Spectrum { query: query.and_then(|query| self.plan.queries.get(query)).map(|query| query.name.clone()), points: Spectrum::points_of(&answered) }
+    }
+
     /// The row of these queries in these stages.
     fn row(&self, query: Option<usize>, stage: Option<usize>, queries: &[usize], stages: &[usize]) -> Row {
         let mut by_class: BTreeMap<Class, Histogram> = BTreeMap::new();

@@ -37,7 +37,11 @@ pub(crate) fn line(tag: &str, second: u64, latencies: &[u64]) -> String {
 
 /// Merges whole logs, reading each worker when it is wanted.
 pub(crate) fn merge(plan: &FrozenPlan, logs: &[Vec<String>], ended_early: bool) -> Summary {
-    let mut merger = Merger::new(plan, u32::try_from(logs.len()).unwrap());
+    drain(Merger::new(plan, u32::try_from(logs.len()).unwrap()), logs, ended_early)
+}
+
+/// The same, with a merger that is told more.
+pub(crate) fn drain(mut merger: Merger<'_>, logs: &[Vec<String>], ended_early: bool) -> Summary {
     let mut next = vec![0; logs.len()];
     while let Some(worker) = merger.wants() {
         let at = worker as usize;

@@ -101,6 +101,7 @@ fn resolve(observed: &Observed) -> Result<FrozenPlan, Refusal> {
             name: meta.name.clone().unwrap_or_default(),
             id: run_id(observed, &uid)?,
             uid,
+            label: observed.run.spec.label.clone(),
         },
         plan_name: name.to_string(),
         plan_generation: view.plan.metadata.generation.unwrap_or_default(),

@@ -114,6 +114,8 @@ fn facts(draft: &Draft, plan: &FrozenPlan, files: &BTreeMap<u32, Vec<ResultFile>
         merged_workers: u32::try_from(files.len()).unwrap_or(u32::MAX),
         start_skew_micros: workers.and_then(|workers| workers.start_skew_micros),
         worker_cpu_share: workers.and_then(|workers| workers.cpu_share.as_ref()).and_then(|share| share.parse().ok()),
+        server_version: workers.and_then(|workers| workers.server_version.clone()),
+        started_at: draft.status.start_at.as_ref().map(|at| at.0),
         ended_early: draft.status.ended_early.clone(),
         without_raw_samples: files.iter().filter(|(_, handed)| lacks_raw(handed)).map(|(worker, _)| *worker).collect(),
         faults: draft.status.faults.iter().map(|status| fault_fact(draft, status)).collect(),

@@ -22,6 +22,7 @@ const LIVE_SECONDS: usize = 5;
 pub fn record(observed: &Observed, draft: &mut Draft, plan: &FrozenPlan) {
     if let Some(workers) = &mut draft.status.workers {
         workers.start_skew_micros = skew(observed).or(workers.start_skew_micros);
+        workers.server_version = server_version(observed).or(workers.server_version.take());
         workers.cpu_share = cpu_share(observed, plan, draft.now).or(workers.cpu_share.take());
     }
     let reports = || observed.fleet.workers.values().map(|heard| &heard.report);
@@ -100,6 +101,12 @@ fn skew(observed: &Observed) -> Option<i64> {
     let late: Option<Vec<i64>> = observed.fleet.workers.values().map(|heard| heard.report.late_nanos).collect();
     let late = late.filter(|late| !late.is_empty())?;
     Some((late.iter().max()? - late.iter().min()?) / 1000)
+}
+
+/// The version that the first worker was given that was given one.
+fn server_version(observed: &Observed) -> Option<String> {
+    let version = observed.fleet.workers.values().find_map(|heard| heard.report.server_version.as_deref())?;
+    Some(version.chars().filter(|character| !character.is_control()).take(128).collect())
 }
 
 /// The largest share of one processor that any worker has used since the start.

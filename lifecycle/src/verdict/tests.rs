@@ -11,16 +11,7 @@ use crate::{
 };
 
 fn facts() -> Facts {
-    Facts {
-        expected_workers: 2,
-        merged_workers: 2,
-        start_skew_micros: Some(-1_200),
-        worker_cpu_share: Some(0.42),
-        ended_early: None,
-        without_raw_samples: vec![],
-        faults: Vec::new(),
-        invariants: Vec::new(),
-    }
+    Facts { expected_workers: 2, merged_workers: 2, start_skew_micros: Some(-1_200), worker_cpu_share: Some(0.42), ..Facts::default() }
 }
 
 /// 100 answers of `PointLookup` in the stage steady, 90 of them in 1 ms and 10 in 50 ms; 5 time-outs of `CountAll`.
@@ -31,7 +22,7 @@ fn measured(plan: &FrozenPlan) -> Summary {
 
 fn judged(fields: Value, facts: &Facts) -> Verdict {
     let plan = plan(fields);
-    judge(&plan, &measured(&plan), facts)
+    judge(&plan, &measured(&plan), facts, None)
 }
 
 /// The check of the only limit, as `limit | observed | held | decided`.
@@ -125,6 +116,19 @@ fn a_saturated_or_scattered_load_generator_makes_the_run_invalid() {
 }
 
 #[test]
+fn workers_that_did_not_do_their_part_make_the_run_invalid() {
+    let plan = plan(json!({"validity": {"maxImbalance": 0.1, "maxSilence": 0.25, "minQueries": 10}}));
+    let of = |one: Vec<String>, other: Vec<String>| judge(&plan, &merge(&plan, &[one, other], false), &facts(), None);
+    let each =
+        |seconds: std::ops::Range<u64>, count: usize| seconds.map(|second| line("PointLookup|steady|ok", second, &vec![1_000; count])).collect::<Vec<_>>();
+    let even = of(each(2..6, 50), each(2..5, 60));
+    assert_eq!(even.outcome, Outcome::Passed, "{even:?}");
+    let uneven = of(each(2..6, 50), each(2..4, 60));
+    assert_eq!(uneven.reasons, ["WorkersUneven: worker imbalance was 0.25, the limit is <= 0.1", "WorkerSilent: worker silence was 0.5, the limit is <= 0.25"]);
+    assert_eq!(of(vec![], vec![]).outcome, Outcome::Inconclusive);
+}
+
+#[test]
 fn a_load_that_was_ended_early_is_aborted_with_its_reason_first() {
     let ended = EndedEarly { reason: "AbortRuleFired".into(), message: "The error rate was 61 % over 10s".into() };
     let verdict = judged(json!({"slos": [{"metric": "p95", "below": "20ms"}]}), &Facts { ended_early: Some(ended), ..facts() });
@@ -136,10 +140,10 @@ fn a_load_that_was_ended_early_is_aborted_with_its_reason_first() {
 fn a_run_in_which_nothing_was_answered_never_passes() {
     let plan = plan(json!({}));
     let dead = merge(&plan, &[vec![line("PointLookup|steady|connection", 2, &[50; 3])]], false);
-    let verdict = judge(&plan, &dead, &facts());
+    let verdict = judge(&plan, &dead, &facts(), None);
     assert_eq!(verdict.outcome, Outcome::Failed);
     assert_eq!(verdict.reasons, ["NothingAnswered: queries answered was 0 of 3, the limit is >= 1 of at least 10"]);
-    let silent = judge(&plan, &merge(&plan, &[vec![]], false), &facts());
+    let silent = judge(&plan, &merge(&plan, &[vec![]], false), &facts(), None);
     assert_eq!(silent.outcome, Outcome::Inconclusive);
     assert_eq!(silent.reasons, ["TooLittleData: queries answered was no data, the limit is >= 1 of at least 10"]);
 }
@@ -190,7 +194,7 @@ fn limits_about_a_fault_are_judged_on_the_second_by_second_record() {
     for (metric, below, expected) in cases {
         let plan = plan(json!({"load": load, "slos": [{"metric": metric, "fault": "kill", "below": below}]}));
         let facts = Facts { faults: vec![kill(true)], ..facts() };
-        let verdict = judge(&plan, &outage(&plan), &facts);
+        let verdict = judge(&plan, &outage(&plan), &facts, None);
         let Check { name, limit, observed, held, decided, .. } = verdict.checks.last().unwrap();
         assert_eq!(format!("{name} | {limit} | {observed} | {held} | {decided}"), expected);
         assert_eq!(verdict.outcome, if *held { Outcome::Passed } else { Outcome::Failed }, "{metric} {below}");
@@ -202,7 +206,7 @@ fn a_fault_that_was_not_confirmed_decides_nothing() {
     let load = json!({"workers": 2, "stages": [{"name": "steady", "duration": "60s", "vus": 8}]});
     let plan = plan(json!({"load": load, "slos": [{"metric": "recoveryTime", "fault": "kill", "below": "6s"}]}));
     let facts = Facts { faults: vec![kill(false)], ..facts() };
-    let verdict = judge(&plan, &outage(&plan), &facts);
+    let verdict = judge(&plan, &outage(&plan), &facts, None);
     assert_eq!(verdict.outcome, Outcome::Inconclusive);
     let expected = [
         "FaultNotConfirmed: fault kill was not confirmed: Chaos Mesh never confirmed fault kill, the limit is confirmed by Chaos Mesh",

@@ -1,53 +1,65 @@
-//! Whether the measurement is to be believed: every worker's results, a common start, a load generator with room left.
+//! Whether the measurement is to be believed: every worker's results, a common start, a load generator with room left,
+//! workers that all did their part.
 
 use crucible_crds::{Owner, test_plan::Validity};
 
 use super::{Judged, check, number};
-use crate::{contract::FrozenPlan, latency::human, results::Facts};
+use crate::{
+    contract::FrozenPlan,
+    latency::human,
+    results::{Facts, Summary, WorkerRow},
+};
 
 /// The checks of the measurement itself, in a fixed order; only those that the plan asks for, and that no worker is lost.
-pub(super) fn checks(plan: &FrozenPlan, facts: &Facts) -> Vec<Judged> {
-    let Validity { max_worker_cpu, max_start_skew, min_queries: _ } = &plan.spec.validity;
-    let Facts { expected_workers, merged_workers, start_skew_micros, worker_cpu_share, ended_early: _, without_raw_samples: _, faults: _, invariants: _ } =
-        facts;
-    let mut checks = vec![Judged {
-        check: check(
-            "workers with results",
-            &expected_workers.to_string(),
-            &merged_workers.to_string(),
-            merged_workers >= expected_workers,
-            true,
-            Owner::Harness,
-        ),
-        broken: "WorkersMissing",
-        undecided: "TooLittleData",
-    }];
-    if let Some(limit) = max_start_skew {
+pub(super) fn checks(plan: &FrozenPlan, summary: &Summary, facts: &Facts) -> Vec<Judged> {
+    let Validity { max_worker_cpu, max_start_skew, max_imbalance, max_silence, min_queries: _ } = &plan.spec.validity;
+    let Facts { expected_workers, merged_workers, start_skew_micros, worker_cpu_share, .. } = facts;
+    let (expected, merged) = (expected_workers.to_string(), merged_workers.to_string());
+    let complete = check("workers with results", &expected, &merged, merged_workers >= expected_workers, true, Owner::Harness);
+    let skew = max_start_skew.as_ref().map(|limit| {
         let observed = start_skew_micros.map(i64::unsigned_abs);
         let held = observed.is_some_and(|micros| u128::from(micros) * 1000 <= limit.span().as_nanos());
-        checks.push(Judged {
-            check: check("start skew", &format!("<= {limit}"), &observed.map_or_else(no_data, human), held, observed.is_some(), Owner::Harness),
+        let observed_text = observed.map_or_else(no_data, human);
+        Judged {
+            check: check("start skew", &format!("<= {limit}"), &observed_text, held, observed.is_some(), Owner::Harness),
             broken: "StartSkewTooLarge",
             undecided: "TooLittleData",
-        });
-    }
-    if let Some(limit) = max_worker_cpu {
-        let observed = worker_cpu_share.filter(|share| share.is_finite());
-        let held = observed.is_some_and(|share| share <= *limit);
-        checks.push(Judged {
-            check: check(
-                "worker processor share",
-                &format!("<= {}", number(*limit)),
-                &observed.map_or_else(no_data, number),
-                held,
-                observed.is_some(),
-                Owner::Harness,
-            ),
-            broken: "LoadGeneratorSaturated",
-            undecided: "TooLittleData",
-        });
-    }
-    checks
+        }
+    });
+    [
+        Some(Judged { check: complete, broken: "WorkersMissing", undecided: "TooLittleData" }),
+        skew,
+        max_worker_cpu.map(|limit| at_most("worker processor share", limit, *worker_cpu_share, "LoadGeneratorSaturated")),
+        max_imbalance.map(|limit| at_most("worker imbalance", limit, imbalance(summary), "WorkersUneven")),
+        max_silence.map(|limit| at_most("worker silence", limit, silence(summary), "WorkerSilent")),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// A share that must not be above a limit; undecided where it is not known.
+fn at_most(name: &str, limit: f64, observed: Option<f64>, broken: &'static str) -> Judged {
+    let observed = observed.filter(|share| share.is_finite());
+    let held = observed.is_some_and(|share| share <= limit);
+    let text = observed.map_or_else(no_data, number);
+    Judged { check: check(name, &format!("<= {}", number(limit)), &text, held, observed.is_some(), Owner::Harness), broken, undecided: "TooLittleData" }
+}
+
+/// How far the worker that is farthest from it is from the workers' fair share. Their virtual users differ by one at most.
+#[expect(clippy::cast_precision_loss, reason = "a share; counts stay exact up to 2^53")]
+fn imbalance(summary: &Summary) -> Option<f64> {
+    let total: u64 = summary.workers.iter().map(WorkerRow::ended).sum();
+    let fair = total as f64 / summary.workers.len() as f64;
+    let off = summary.workers.iter().map(|row| (row.ended() as f64 / fair - 1.0).abs());
+    (total > 0).then(|| off.fold(0.0, f64::max))
+}
+
+/// In what share of the seconds in which queries ended none of the quietest worker did.
+#[expect(clippy::cast_precision_loss, reason = "seconds")]
+fn silence(summary: &Summary) -> Option<f64> {
+    let least = summary.workers.iter().map(|row| row.active_seconds).min()?;
+    (summary.active_seconds > 0).then(|| summary.active_seconds.saturating_sub(least) as f64 / summary.active_seconds as f64)
 }
 
 fn no_data() -> String {

@@ -15,13 +15,13 @@ use crate::world::{
 };
 
 /// How a story ended, and how many effects it took.
-struct Life {
-    end: String,
-    effects: usize,
+pub struct Life {
+    pub end: String,
+    pub effects: usize,
 }
 
 /// Plays a story from start to end on a clock of its own.
-fn live(scenario: &Scenario, cut_after: Option<usize>, twice: bool) -> Life {
+pub fn live(scenario: &Scenario, cut_after: Option<usize>, twice: bool) -> Life {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let world = World::of(scenario);
@@ -70,7 +70,7 @@ fn a_run_with_raw_samples_and_prometheus_completes_whenever_its_operator_dies() 
     let expected = [
         "Completed(VerdictPassed)".to_owned(),
         "2 workers, 800 queries, partial false".to_owned(),
-        format!("{stored}/k6_raw_0_0.csv {stored}/k6_raw_1_0.csv {stored}/results.json"),
+        format!("{stored}/k6_raw_0_0.csv {stored}/k6_raw_1_0.csv {stored}/report.html {stored}/results.json"),
         format!("{stored}/results.json: \"engine\" \"qps\"=3 \"wrong\"=0"),
         format!("{stored}/results.json: \"late\" \"one\"=0 \"two\"=0"),
         format!("{stored}/results.json: \"elsewhere\" \n"),
@@ -158,7 +158,7 @@ fn a_mirrored_run_that_cannot_be_admitted_is_told_all_the_same() {
 
 #[test]
 fn faults_are_injected_and_healed_whenever_the_operator_dies() {
-    let expected = ["Completed(VerdictPassed)", "run-a:FaultInjected", "run-a:FaultHealed", "stored: results/", "chaos_events.json"];
+    let expected = ["Completed(VerdictPassed)", "run-a:FaultInjected", "run-a:FaultHealed", "stored: history/", "chaos_events.json"];
     sweep(&Scenario::faults(&[]), &expected);
 }
 

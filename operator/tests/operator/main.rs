@@ -10,6 +10,7 @@
 #![allow(clippy::needless_raw_string_hashes)]
 
 mod admin;
+mod comparison;
 mod election;
 mod fake_api;
 mod fault_sweep;

@@ -110,6 +110,11 @@ impl Vault for MemoryVault {
         Ok(below.map(|(key, body)| Entry { key: key.clone(), bytes: body.len() as u64, modified: None }).collect())
     }
 
+    async fn list_after(&self, prefix: &str, after: &str, most: u16) -> Result<Vec<Entry>, VaultError> {
+        let below = self.list(prefix).await?;
+        Ok(below.into_iter().filter(|entry| *entry.key > *after).take(most.into()).collect())
+    }
+
     async fn presign_put(&self, put: &PutOnce<'_>) -> Result<SignedRequest, VaultError> {
         let headers = BTreeMap::from([("content-length".to_owned(), put.bytes.to_string()), ("x-amz-checksum-sha256".to_owned(), hex(&put.sha256))]);
         Ok(SignedRequest { url: format!("memory://{}", put.key), headers })

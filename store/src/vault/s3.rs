@@ -121,13 +121,15 @@ impl Vault for S3Vault {
         let mut pages = self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix).into_paginator().send();
         while let Some(page) = pages.next().await {
             let page = page.map_err(|e| self.error(prefix, &e))?;
-            entries.extend(page.contents().iter().map(|object| Entry {
-                key: object.key().unwrap_or_default().to_owned(),
-                bytes: length(object.size()),
-                modified: time(object.last_modified()),
-            }));
+            entries.extend(page.contents().iter().map(entry));
         }
         Ok(entries)
+    }
+
+    async fn list_after(&self, prefix: &str, after: &str, most: u16) -> Result<Vec<Entry>, VaultError> {
+        let request = self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix).start_after(after).max_keys(most.into());
+        let page = request.send().await.map_err(|e| self.error(prefix, &e))?;
+        Ok(page.contents().iter().map(entry).collect())
     }
 
     async fn presign_put(&self, put: &PutOnce<'_>) -> Result<SignedRequest, VaultError> {
@@ -193,6 +195,11 @@ impl Vault for S3Vault {
 fn signed(request: &PresignedRequest) -> SignedRequest {
     let headers = request.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     SignedRequest { url: request.uri().to_owned(), headers }
+}
+
+/// What a listing says of an object.
+fn entry(object: &aws_sdk_s3::types::Object) -> Entry {
+    Entry { key: object.key().unwrap_or_default().to_owned(), bytes: length(object.size()), modified: time(object.last_modified()) }
 }
 
 /// What is common to the raw answers of the AWS client.

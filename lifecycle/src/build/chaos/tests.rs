@@ -6,7 +6,7 @@ use super::*;
 fn spec_of(target: &str, kind: &str) -> Value {
     let yaml = format!("{{name: hit, start: {{stage: steady}}, duration: 1m30s, target: {target}, chaos: {kind}}}");
     let fault: Fault = serde_saphyr::from_str(&yaml).unwrap();
-    let run = RunIdentity { namespace: "shop-tests".to_owned(), name: "run-a".to_owned(), uid: "uid-a".to_owned(), id: "id".to_owned() };
+    let run = RunIdentity { namespace: "shop-tests".to_owned(), name: "run-a".to_owned(), uid: "uid-a".to_owned(), id: "id".to_owned(), label: None };
     let status = FaultStatus {
         name: "hit".to_owned(),
         kind: Kind::of(&fault).as_str().to_owned(),

@@ -20,9 +20,19 @@ fn document_with(facts: &Facts, sources: &[SourceReading]) -> Value {
     let log = vec![line("PointLookup|warmup|ok", 0, &[5_000; 7]), line("PointLookup|steady|ok", 2, &[250; 80]), line("CountAll|peak|timeout", 6, &[20; 20])];
     let summary = merge(&plan, &[log, vec![]], false);
     let samples = group_samples([&br#"{"worker":0,"samples":[{"second":6,"query":"CountAll","class":"timeout","count":20}]}"#[..]]).unwrap();
-    let verdict = judge(&plan, &summary, facts);
-    Report { plan: &plan, summary: &summary, verdict: &verdict, facts, samples: &samples, sources, collected_at: "2026-03-08T00:01:30Z".parse().unwrap() }
-        .to_json()
+    let verdict = judge(&plan, &summary, facts, None);
+    Report {
+        plan: &plan,
+        summary: &summary,
+        verdict: &verdict,
+        facts,
+        samples: &samples,
+        sources,
+        comparison: None,
+        trend: None,
+        collected_at: "2026-03-08T00:01:30Z".parse().unwrap(),
+    }
+    .to_json()
 }
 
 fn facts() -> Facts {
@@ -125,7 +135,10 @@ fn our_own_sections_hold_rows_timeline_and_verdict() {
         crucible["timeline"]["points"][2],
         json!({"second": 2, "ok": 80, "errors": 0, "errorsByClass": {}, "latencyMicros": {"p50": 250, "p95": 250, "p99": 250, "max": 250}, "reconnects": 0})
     );
-    assert_eq!(crucible["workers"]["logs"], json!([{"ok": 87, "errors": 20, "lastSecond": 6}, {"ok": 0, "errors": 0, "lastSecond": null}]));
+    assert_eq!(
+        crucible["workers"]["logs"],
+        json!([{"ok": 87, "errors": 20, "lastSecond": 6, "activeSeconds": 3}, {"ok": 0, "errors": 0, "lastSecond": null, "activeSeconds": 0}])
+    );
     assert_eq!(crucible["errorSamples"][0]["query"], "CountAll");
     assert_eq!(crucible["verdict"]["outcome"], "Passed");
 }

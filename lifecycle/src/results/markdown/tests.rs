@@ -20,7 +20,7 @@ fn the_answer_comes_first_and_the_evidence_after_it() {
     ])
     .unwrap();
     let facts = Facts { expected_workers: 2, merged_workers: 2, ..Facts::default() };
-    let verdict = judge(&plan, &summary, &facts);
+    let verdict = judge(&plan, &summary, &facts, None);
     let report = Report {
         plan: &plan,
         summary: &summary,
@@ -28,6 +28,8 @@ fn the_answer_comes_first_and_the_evidence_after_it() {
         facts: &facts,
         samples: &samples,
         sources: &[],
+        comparison: None,
+        trend: None,
         collected_at: "2026-03-08T00:01:30Z".parse().unwrap(),
     };
     expect![[r"

@@ -44,7 +44,13 @@ fn rows_hold_every_query_once_and_warm_up_is_not_in_the_headline() {
     assert_eq!(summary.headline.failed[&Class::Timeout].min, 29_999_104);
     assert_eq!(summary.headline.total.unwrap().count, 124);
     assert!((summary.headline.error_rate() - 4.0 / 124.0).abs() < 1e-12);
-    assert_eq!(summary.workers, [WorkerRow { ok: 110, failures: 4, last_second: Some(9) }, WorkerRow { ok: 60, failures: 0, last_second: Some(6) }]);
+    assert_eq!(
+        summary.workers,
+        [
+            WorkerRow { ok: 110, failures: 4, last_second: Some(9), active_seconds: 3 },
+            WorkerRow { ok: 60, failures: 0, last_second: Some(6), active_seconds: 2 }
+        ]
+    );
 }
 
 #[test]

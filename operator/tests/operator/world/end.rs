@@ -50,7 +50,7 @@ pub fn describe_end(world: &World) -> String {
         .filter_map(|event: &Value| Some(format!("{}:{}", event["regarding"]["name"].as_str()?, event["reason"].as_str()?)))
         .collect();
     writeln!(text, "told: {}", told.into_iter().collect::<Vec<_>>().join(" ")).unwrap();
-    let stored: Vec<String> = world.vault.objects().into_keys().collect();
+    let stored: Vec<String> = world.vault.objects().into_keys().map(|key| timeless(&key)).collect();
     writeln!(text, "stored: {}", stored.join(" ")).unwrap();
     for (key, object) in world.vault.objects().into_iter().filter(|(key, _)| key.ends_with("/results.json")) {
         let results: Value = serde_json::from_slice(&object).unwrap();
@@ -64,4 +64,12 @@ pub fn describe_end(world: &World) -> String {
         }
     }
     text
+}
+
+/// A key without the instant that entries of the history begin with.
+fn timeless(key: &str) -> String {
+    match key.rsplit_once('/').and_then(|(shelf, name)| Some((shelf, name.split_once('_')?.1))) {
+        Some((shelf, name)) if shelf.starts_with("history/") => format!("{shelf}/{name}"),
+        _ => key.to_owned(),
+    }
 }

@@ -198,7 +198,7 @@ impl SimWorker {
                 if class == Class::Ok || self.habits.errors > 0 {
                     let record =
                         Record { query: "PointLookup".to_owned(), stage: stage.clone(), class, second, max_micros: 1000, histogram: histogram.clone() };
-                    log.push_str(&record.to_line());
+                    log.push_str(&record.to_line(1));
                 }
             }
         }

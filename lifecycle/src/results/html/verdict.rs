@@ -1,0 +1,202 @@
+//! The head of the page: the verdict, why, where to look next, the figures that everybody asks for, and every check.
+
+use crucible_crds::{Check, Outcome, Owner};
+
+use super::chart::clock;
+use super::markup::{Column, TableRow, grouped, percent, rate, section, shortened, table, text};
+use crate::{
+    comparison::{Comparison, interval_in_words},
+    latency::human,
+    results::Report,
+    statistics::Change,
+};
+
+/// The most reasons that stand beside the verdict; every check is in the table.
+const SHOWN_REASONS: usize = 4;
+
+/// The verdict and what led to it.
+pub(super) fn head(report: &Report<'_>) -> String {
+    let Report { plan, verdict, facts, .. } = report;
+    let outcome = verdict.outcome;
+    let reasons: Vec<String> = verdict.reasons.iter().take(SHOWN_REASONS).map(|reason| format!("<li>{}</li>", text(&sentence(reason)))).collect();
+    let more = verdict.reasons.len().saturating_sub(SHOWN_REASONS);
+    let more = if more > 0 { format!("<li class=\"soft\">and {more} more, all in the table of checks</li>") } else { String::new() };
+    let version = facts.server_version.as_deref().map(|version| format!(" {}", shortened(version, 60))).unwrap_or_default();
+    let target = &plan.spec.target;
+    let began = facts.started_at.map(|at| format!(", begun {at:.0}")).unwrap_or_default();
+    let label = plan.run.label.as_deref().map(|label| format!(", labelled {label}")).unwrap_or_default();
+    format!(
+        "<header><div class=\"verdict {}\"><h1><span class=\"word\">{} {}</span> · {}</h1>\n<p class=\"about\">{}</p>\n<ul class=\"why\">{}{more}</ul>\n<p class=\"next\">{}</p></div>\n{}</header>\n",
+        class(outcome),
+        mark(outcome),
+        in_words(outcome),
+        text(&plan.plan_name),
+        text(&format!("Run {}{label}{began}, against {}{version} at {}", plan.run.id, target.engine.as_str(), target.endpoint)),
+        reasons.concat(),
+        next(report),
+        figures(report),
+    )
+}
+
+fn class(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Passed => "good",
+        Outcome::Failed => "bad",
+        Outcome::Inconclusive | Outcome::Invalid | Outcome::Aborted | Outcome::HarnessError => "open",
+    }
+}
+
+fn mark(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Passed => "✓",
+        Outcome::Failed => "✗",
+        Outcome::Inconclusive => "?",
+        Outcome::Invalid | Outcome::Aborted | Outcome::HarnessError => "!",
+    }
+}
+
+fn in_words(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Passed => "Passed",
+        Outcome::Failed => "Failed",
+        Outcome::Inconclusive => "Inconclusive",
+        Outcome::Invalid => "Invalid",
+        Outcome::Aborted => "Aborted",
+        Outcome::HarnessError => "Harness error",
+    }
+}
+
+/// A reason without the word that machines know it by.
+fn sentence(reason: &str) -> String {
+    let (word, rest) = reason.split_once(": ").unwrap_or(("", reason));
+    let known = !word.is_empty() && word.chars().all(|character| character.is_ascii_alphanumeric());
+    with_signs(if known { rest } else { reason })
+}
+
+/// A limit with the signs that people write.
+fn with_signs(limit: &str) -> String {
+    limit.replace("<= ", "≤ ").replace(">= ", "≥ ")
+}
+
+/// Where to look next, as markup: who is asked, and which section tells more.
+fn next(report: &Report<'_>) -> String {
+    let broken = report.verdict.checks.iter().find(|check| check.decided && !check.held);
+    let slower = report.comparison.is_some_and(|comparison| comparison.change == Change::Slower);
+    match report.verdict.outcome {
+        Outcome::Passed => "Every check held. <a href=\"#latency\">Latency over time</a> shows how steadily.".to_owned(),
+        Outcome::Failed if broken.is_some_and(|check| check.name.starts_with("slowdown")) || (broken.is_none() && slower) => {
+            "The system under test became slower. Look at the <a href=\"#comparison\">comparison</a> next: it names the queries.".to_owned()
+        }
+        Outcome::Failed if broken.is_some_and(|check| check.name.starts_with("errorRate") || check.name.starts_with("queries answered")) => {
+            let when = when_failed(report).map(|when| format!(", {when}")).unwrap_or_default();
+            format!("The system under test did not answer as it should. Look at the <a href=\"#samples\">error samples</a> and at <a href=\"#load\">when they came</a>{when}.")
+        }
+        Outcome::Failed if broken.is_some_and(|check| ["recoveryTime", "timeToFirstError", "longestGap"].iter().any(|about| check.name.starts_with(about))) => {
+            "The system under test did not take a fault as it should. Look at <a href=\"#faults\">what was broken and what came of it</a> next.".to_owned()
+        }
+        Outcome::Failed if broken.is_some_and(|check| check.name.starts_with("invariant")) => {
+            "The data is not as it has to be once the load is over. The <a href=\"#checks\">checks</a> hold what was expected and what was found.".to_owned()
+        }
+        Outcome::Failed => {
+            "This is about the system under test. Look at <a href=\"#latency\">latency over time</a> next, then at <a href=\"#queries\">each query</a>.".to_owned()
+        }
+        Outcome::Invalid => {
+            "The numbers below say nothing about the system under test: the load generator did not measure as it should. Look at <a href=\"#validity\">validity</a> and <a href=\"#workers\">workers</a>.".to_owned()
+        }
+        Outcome::Inconclusive if report.facts.faults.iter().any(|fault| !fault.confirmed) => {
+            "A fault was not confirmed, so nobody can say how the system takes it. Look at the <a href=\"#faults\">faults</a> next.".to_owned()
+        }
+        Outcome::Inconclusive => {
+            "There is too little data to decide. Measure longer, or ask less of it; the <a href=\"#checks\">checks</a> name what is open.".to_owned()
+        }
+        Outcome::Aborted => "The load was ended early; what was measured until then is below. Look at the <a href=\"#load\">errors over time</a>.".to_owned(),
+        Outcome::HarnessError => "Crucible or the cluster failed; nothing is said about the system under test.".to_owned(),
+    }
+}
+
+/// From when to when queries failed.
+fn when_failed(report: &Report<'_>) -> Option<String> {
+    let timeline = &report.summary.timeline;
+    let mut failed = timeline.points.iter().filter(|point| !point.errors.is_empty()).map(|point| point.second);
+    let first = failed.next()?;
+    let last = failed.next_back().unwrap_or(first) + timeline.seconds_per_point;
+    Some(format!("all of them between {} and {} after the start", clock(first), clock(last)))
+}
+
+/// The figures that everybody asks for.
+fn figures(report: &Report<'_>) -> String {
+    let row = &report.summary.headline;
+    let latency = |of: fn(&crate::results::Latency) -> u64| row.latency.as_ref().map_or_else(|| "–".to_owned(), |latency| human(of(latency)));
+    let mut figures = vec![
+        ("answered per second", rate(row.throughput()), format!("{} in {:.0} s", grouped(row.ok), row.seconds)),
+        ("p50", latency(|latency| latency.p50), "half were faster".to_owned()),
+        ("p95", latency(|latency| latency.p95), "19 of 20 were faster".to_owned()),
+        ("p99", latency(|latency| latency.p99), "99 of 100 were faster".to_owned()),
+        ("errors", percent(row.error_rate()), format!("{} of {}", grouped(row.failures()), grouped(row.ended()))),
+    ];
+    figures.extend(report.comparison.and_then(compared));
+    let items = figures.iter().map(|(name, value, about)| format!("<div><dt>{name}</dt><dd>{}<small>{}</small></dd></div>", text(value), text(about)));
+    format!("<dl class=\"figures\">{}</dl>\n", items.collect::<String>())
+}
+
+fn compared(comparison: &Comparison) -> Option<(&'static str, String, String)> {
+    let interval = comparison.rows.first()?.deciding(comparison.measure)?.interval?;
+    let whole = interval_in_words(&interval);
+    let (estimate, bounds) = whole.split_once(" (")?;
+    Some(("against baseline", estimate.to_owned(), format!("{} {}", comparison.measure.as_str(), bounds.trim_end_matches(')'))))
+}
+
+/// The checks of the system under test.
+pub(super) fn checks(report: &Report<'_>) -> String {
+    let of_the_system: Vec<&Check> = report.verdict.checks.iter().filter(|check| check.owner == Owner::Sut).collect();
+    if of_the_system.is_empty() {
+        return section("checks", "Checks", "<p>Nothing was checked: there are no results to check.</p>\n");
+    }
+    section("checks", "Checks", &check_table("What the system under test was asked for", &of_the_system))
+}
+
+/// The checks of the measurement itself.
+pub(super) fn validity(report: &Report<'_>) -> String {
+    let of_the_measurement: Vec<&Check> = report.verdict.checks.iter().filter(|check| check.owner != Owner::Sut).collect();
+    let intro = "<p class=\"soft\">Whether the measurement is to be believed. A check that does not hold makes the run invalid, whatever was measured.</p>\n";
+    section("validity", "Validity", &(intro.to_owned() + &check_table("What the measurement was asked for", &of_the_measurement)))
+}
+
+fn check_table(caption: &str, checks: &[&Check]) -> String {
+    // What is broken comes first, then what is open: nobody has to search for it.
+    let mut sorted = checks.to_vec();
+    sorted.sort_by_key(|check| match (check.decided, check.held) {
+        (true, false) => 0,
+        (false, _) => 1,
+        (true, true) => 2,
+    });
+    let row = |check: &&Check| {
+        let Check { name, limit, observed, held, decided, owner } = check;
+        let (class, answer) = match (decided, held) {
+            (true, true) => ("", "<span class=\"mark good\">✓ held</span>"),
+            (true, false) => ("bad", "<span class=\"mark bad\">✗ broken</span>"),
+            (false, _) => ("open", "<span class=\"mark open\">? open</span>"),
+        };
+        let owner = match owner {
+            Owner::Sut => "system under test",
+            Owner::Harness => "Crucible",
+            Owner::Environment => "cluster or network",
+        };
+        TableRow { class, cells: vec![text(name), answer.to_owned(), text(observed), text(&with_signs(limit)), owner.to_owned()] }
+    };
+    let head = [Column("check", false), Column("answer", false), Column("observed", true), Column("limit", true), Column("who looks into it", false)];
+    table(caption, &head, sorted.iter().map(row))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_told_without_the_word_for_machines() {
+        assert_eq!(sentence("LimitBroken: p95 was 50.0ms, the limit is < 20ms"), "p95 was 50.0ms, the limit is < 20ms");
+        assert_eq!(sentence("LimitBroken: errorRate was 0.2, the limit is <= 0.001"), "errorRate was 0.2, the limit is ≤ 0.001");
+        assert_eq!(sentence("no word: at all"), "no word: at all");
+        assert_eq!(sentence(""), "");
+    }
+}
