@@ -3,6 +3,7 @@
 //! Nothing here starts anything: `cargo xtask test` brings the cluster up, installs the chart and names both in the environment.
 //! Without it every story fails and says so.
 
+pub mod chaos;
 pub mod diagnostics;
 pub mod kubectl;
 pub mod ledger;

@@ -1,8 +1,11 @@
 //! The system under test's own word on what it was asked.
 
-use anyhow::{Context, Result};
+use std::time::Duration;
 
-use crate::kubectl::kubectl;
+use anyhow::{Context, Result};
+use jiff::Timestamp;
+
+use crate::{kubectl::kubectl, run::eventually};
 
 /// Prepared statements that were executed since the server's start: the workers' queries, and nothing else that the tests do.
 pub async fn executed() -> Result<u64> {
@@ -15,6 +18,27 @@ pub async fn executed() -> Result<u64> {
 pub async fn connections() -> Result<u64> {
     let said = ask("SELECT COUNT(*) FROM information_schema.processlist WHERE user = 'crucible'").await?;
     said.trim().parse().with_context(|| format!("MariaDB said {said:?} instead of a number"))
+}
+
+/// When the server that answers now said in its log that it was ready for connections.
+pub async fn ready_at() -> Result<Timestamp> {
+    let log = kubectl(&["--namespace=sut", "logs", "deployment/mariadb", "--timestamps"]).await?;
+    // It says so twice where its tables were filled before: the first time it listens to nobody.
+    let line = log.lines().rfind(|line| line.contains("ready for connections")).context("MariaDB's log does not say that it is ready")?;
+    let at = line.split_whitespace().next().unwrap_or_default();
+    at.parse().with_context(|| format!("the line {line:?} does not begin with a time"))
+}
+
+/// When the container that ran before this one ended, to the second, as the kubelet tells it.
+pub async fn ended_at() -> Result<Timestamp> {
+    let path = "--output=jsonpath={.items[0].status.containerStatuses[0].lastState.terminated.finishedAt}";
+    let said = kubectl(&["--namespace=sut", "get", "pods", "--selector=app.kubernetes.io/component=mariadb", path]).await?;
+    said.parse().with_context(|| format!("the kubelet does not say when the last container ended, but {said:?}"))
+}
+
+/// Waits until the server answers.
+pub async fn answers() -> Result<()> {
+    eventually("MariaDB answers", Duration::from_mins(1), || async { Ok(ask("DO 0").await.ok()) }).await.map(|_| ())
 }
 
 async fn ask(query: &str) -> Result<String> {

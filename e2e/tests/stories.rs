@@ -13,6 +13,14 @@ mod chart;
 mod early_end;
 #[path = "stories/existing_clients.rs"]
 mod existing_clients;
+#[path = "stories/faults.rs"]
+mod faults;
+#[path = "stories/faults_interrupted.rs"]
+mod faults_interrupted;
+#[path = "stories/faults_machine.rs"]
+mod faults_machine;
+#[path = "stories/faults_refused.rs"]
+mod faults_refused;
 #[path = "stories/happy_path.rs"]
 mod happy_path;
 #[path = "stories/ledger.rs"]

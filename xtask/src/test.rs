@@ -15,7 +15,7 @@ use anyhow::{Result, bail};
 
 use self::tally::Tally;
 use crate::cluster::{self, Cluster};
-use crate::{chart, paths, say};
+use crate::{chaos, chart, paths, say};
 
 /// The words after `cargo xtask test`.
 #[derive(clap::Args)]
@@ -88,6 +88,8 @@ fn prepare(options: &cluster::Options) -> Result<(Cluster, Tally)> {
     let cluster = thread::scope(|threads| {
         let compiling = threads.spawn(rings::compile);
         let cluster = cluster::up(options)?;
+        // Some stories break things.
+        chaos::install(&cluster)?;
         match compiling.join() {
             Ok(compiled) => compiled.map(|()| cluster),
             Err(_) => bail!("the thread that compiles the workspace panicked"),

@@ -225,3 +225,18 @@ fn a_limit_about_a_fault_names_one_that_there_is() {
     let said: Vec<String> = resolve(&spec, &[WORKLOAD]).unwrap_err().iter().map(ToString::to_string).collect();
     assert_eq!(said, ["spec.slos[0].fault: there is no fault kill; there are "]);
 }
+
+#[test]
+fn invariants_are_refused_where_nobody_can_ask_for_them() {
+    let invariants = json!([{"name": "rows", "sql": "SELECT 1", "expect": "1"}]);
+    let said = |engine: &str| {
+        let mut plan = plan();
+        plan["workload"]["invariants"] = invariants.clone();
+        plan["target"]["engine"] = json!(engine);
+        let problems = resolve(&serde_json::from_value(plan).unwrap(), &[WORKLOAD]).err().unwrap_or_default();
+        problems.iter().map(ToString::to_string).filter(|line| line.contains("invariants")).collect::<Vec<_>>()
+    };
+    assert_eq!((said("mysql"), said("doris"), said("postgres")), (vec![], vec![], vec![]));
+    assert_eq!(said("trino"), ["spec.workload.invariants: this version cannot ask trino for invariants"]);
+    assert_eq!(said("cassandra"), ["spec.workload.invariants: this version cannot ask cassandra for invariants"]);
+}
