@@ -50,6 +50,15 @@ impl Duration {
     pub fn from_secs(seconds: u32) -> Self {
         Self { text: format!("{seconds}s"), span: time::Duration::from_secs(u64::from(seconds)) }
     }
+
+    /// A span as a duration in whole milliseconds. What is longer than [`LONGEST`] is cut to that.
+    #[must_use]
+    pub fn of(span: time::Duration) -> Self {
+        let span = span.min(LONGEST);
+        let (seconds, millis) = (span.as_secs(), span.subsec_millis());
+        let text = if millis == 0 { format!("{seconds}s") } else { format!("{seconds}s{millis}ms") };
+        Self { text, span: time::Duration::from_secs(seconds) + time::Duration::from_millis(u64::from(millis)) }
+    }
 }
 
 impl fmt::Display for Duration {
@@ -143,6 +152,15 @@ fn decimal_times(number: &str, unit: u64) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_span_is_written_in_seconds_and_milliseconds() {
+        let cases = [(0, "0s"), (90_000, "90s"), (1_500, "1s500ms"), (7, "0s7ms"), (u64::MAX, "864000s")];
+        for (millis, text) in cases {
+            let duration = Duration::of(time::Duration::from_millis(millis));
+            assert_eq!((duration.to_string(), text.parse::<Duration>().unwrap()), (text.to_owned(), duration));
+        }
+    }
 
     #[test]
     fn every_accepted_text_means_one_span() {

@@ -5,7 +5,7 @@ use kube_derive::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::name::ObjectKey;
+use crate::name::{DatabaseName, FixtureName, ObjectKey};
 
 /// A dataset in object storage that runs load into their system under test.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -57,6 +57,17 @@ pub enum FixtureFormat {
     Csv,
     /// SQL statements, run in the order of the files' names.
     Sql,
+}
+
+/// A dataset that a plan wants loaded, and the table that it is loaded into.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FixtureUse {
+    /// The dataset: the objects under `fixtures/{ref}/` of the bucket.
+    #[serde(rename = "ref")]
+    pub fixture: FixtureName,
+    /// The table.
+    pub table: DatabaseName,
 }
 
 /// What is known about a dataset.

@@ -151,3 +151,7 @@ checked_text!(
     /// The name of a run for results and for clients outside Kubernetes: `{plan}_{YYYYMMDD-HHmm}_{8 hex digits}`.
     RunId, r"^[A-Za-z0-9_.-]+_[0-9]{8}-[0-9]{4}_[0-9a-f]{8}$", 300
 );
+checked_text!(
+    /// The name of a dataset in the bucket, or of one of its files.
+    FixtureName, r"^[A-Za-z0-9]([A-Za-z0-9_-]|\.[A-Za-z0-9_-])*$", 128
+);

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     duration::Duration,
     fault::Fault,
+    fixture::FixtureUse,
     name::{DatabaseName, Endpoint, HttpUrl, Label, ObjectKey, ObjectName, ParameterName, QueryName},
     observe::Observe,
 };
@@ -59,6 +60,10 @@ pub struct TestPlanSpec {
     pub workload: WorkloadSpec,
     /// How hard the system is driven, for how long, from how many workers.
     pub load: Load,
+    /// Datasets that are loaded before. Loading them is not part of this version: the operator refuses a plan that wants it, and a run of that plan fails with the reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub fixtures: Vec<FixtureUse>,
     /// Limits on what is measured. A run whose every limit holds has passed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
@@ -105,6 +110,9 @@ pub enum Engine {
 }
 
 impl Engine {
+    /// Every engine.
+    pub const ALL: [Self; 5] = [Self::Mysql, Self::Doris, Self::Postgres, Self::Trino, Self::Cassandra];
+
     /// The name as it stands in a plan.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -726,4 +734,17 @@ fn ten_seconds() -> Duration {
 
 fn thirty_seconds() -> Duration {
     Duration::from_secs(30)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_engine_of_the_schema_is_listed() {
+        let schema = schemars::schema_for!(Engine);
+        let described = schema.get("oneOf").and_then(|kinds| kinds.as_array()).unwrap();
+        let in_schema: Vec<_> = described.iter().map(|kind| kind["const"].as_str().unwrap()).collect();
+        assert_eq!(Engine::ALL.map(Engine::as_str).to_vec(), in_schema);
+    }
 }

@@ -11,6 +11,7 @@ pub mod comparison;
 pub mod contract;
 pub mod histogram;
 pub mod latency;
+pub mod legacy;
 pub mod mirror;
 pub mod notice;
 pub mod plan;

@@ -44,8 +44,9 @@ impl Fingerprint {
     /// The fingerprint of a run against a system of this version.
     #[must_use]
     pub fn of(plan: &FrozenPlan, version: Option<&str>) -> Self {
-        // Limits, deadlines, what is compared and what is read besides do not change what is measured.
-        let TestPlanSpec { target, workload: _, load, slos: _, validity: _, abort: _, faults, observe: _, compare: _, results, deadlines: _ } = &plan.spec;
+        // Limits, deadlines, what is compared and what is read besides do not change what is measured. A plan with fixtures is not run yet.
+        let TestPlanSpec { target, workload: _, load, slos: _, validity: _, abort: _, faults, observe: _, compare: _, results, deadlines: _, fixtures: _ } =
+            &plan.spec;
         let host_port = HostPort::of(target).map_or_else(|_| target.endpoint.to_string(), |endpoint| endpoint.to_string());
         let pieces = [
             (Factor::Queries.as_str(), digest(&json!(plan.queries), &format!("{} queries", plan.queries.len()))),

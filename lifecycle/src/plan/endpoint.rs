@@ -34,7 +34,7 @@ impl HostPort {
         Self::parse(&target.endpoint, target.engine.default_port())
     }
 
-    fn parse(text: &str, default_port: u16) -> Result<Self, EndpointError> {
+    pub(crate) fn parse(text: &str, default_port: u16) -> Result<Self, EndpointError> {
         // The colons of an IPv6 address are inside its brackets.
         let colon = text.rfind(':').filter(|colon| text.get(*colon..).is_some_and(|rest| !rest.contains(']')));
         let (host, port) = match colon.and_then(|colon| text.split_at_checked(colon)) {

@@ -7,12 +7,17 @@ use sha2::{Digest, Sha256};
 
 use crate::contract::Query;
 
-/// SHA-256 over the canonical JSON of spec and queries, in hex: the same for whoever asks for the same thing.
+/// SHA-256 over the canonical JSON of spec and queries, in hex: the same for whoever asks for the same thing. The name of the Secret
+/// does not count: runs of the REST gateway have one each.
 #[must_use]
 pub fn digest(spec: &TestPlanSpec, queries: &[Query]) -> String {
     let mut text = String::new();
     // Neither type has a map with keys that are not text, which is all that could fail here.
-    for value in [serde_json::to_value(spec), serde_json::to_value(queries)] {
+    let mut spec = serde_json::to_value(spec).unwrap_or_default();
+    if let Some(target) = spec.get_mut("target").and_then(Value::as_object_mut) {
+        target.remove("credentialsRef");
+    }
+    for value in [Ok(spec), serde_json::to_value(queries)] {
         write_canonical(&value.unwrap_or_default(), &mut text);
         text.push('\n');
     }
@@ -34,11 +39,15 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
 /// UTC and eight hex digits of its uid's hash.
 #[must_use]
 pub fn run_id(plan_name: &str, created: Timestamp, uid: &str) -> String {
+    named_run(plan_name, created, sha256_hex(uid.as_bytes()).get(..8).unwrap_or_default())
+}
+
+/// The same for whoever has to know the name before there is a uid, with eight hex digits of its own.
+#[must_use]
+pub fn named_run(plan_name: &str, created: Timestamp, hex8: &str) -> String {
     let plan: String = plan_name.chars().map(|c| if c.is_ascii_alphanumeric() || "_.-".contains(c) { c } else { '_' }).collect();
     let at = created.to_zoned(TimeZone::UTC);
-    let hash = sha256_hex(uid.as_bytes());
-    let hash = hash.get(..8).unwrap_or_default();
-    format!("{plan}_{:04}{:02}{:02}-{:02}{:02}_{hash}", at.year(), at.month(), at.day(), at.hour(), at.minute())
+    format!("{plan}_{:04}{:02}{:02}-{:02}{:02}_{hex8}", at.year(), at.month(), at.day(), at.hour(), at.minute())
 }
 
 /// How far the clock of a client that makes up a run's id may be off, in minutes.

@@ -4,6 +4,7 @@ use std::{ops::RangeInclusive, time::Duration};
 
 use crucible_crds::{
     TestPlanSpec,
+    fixture::FixtureUse,
     observe::PrometheusSource,
     test_plan::{Deadlines, Engine, Load, Metric, Slo},
 };
@@ -18,7 +19,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 /// The most virtual users of one worker: each holds a connection and a session of its own.
-const MOST_VUS_PER_WORKER: u32 = 10_000;
+pub const MOST_VUS_PER_WORKER: u32 = 10_000;
 const MOST_WORKERS: u32 = 1000;
 const LONGEST_DRAIN: Duration = Duration::from_mins(10);
 /// What a plan may take of the ConfigMap that it is frozen into for a run, which holds 1 MiB of everything.
@@ -30,6 +31,10 @@ pub(super) fn check(spec: &TestPlanSpec, problems: &mut Problems) {
         problems.add("spec.target.endpoint", error.to_string());
     }
     check_load(&spec.load, problems);
+    for (index, FixtureUse { fixture, table }) in spec.fixtures.iter().enumerate() {
+        // Running without the data that a plan asks for would measure something else.
+        problems.add(format!("spec.fixtures[{index}]"), format!("the fixture {fixture} cannot be loaded into {table}: this version loads no fixtures"));
+    }
     for (index, slo) in spec.slos.iter().enumerate() {
         check_slo(slo, &format!("spec.slos[{index}]"), problems);
     }

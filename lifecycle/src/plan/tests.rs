@@ -240,3 +240,10 @@ fn invariants_are_refused_where_nobody_can_ask_for_them() {
     assert_eq!(said("trino"), ["spec.workload.invariants: this version cannot ask trino for invariants"]);
     assert_eq!(said("cassandra"), ["spec.workload.invariants: this version cannot ask cassandra for invariants"]);
 }
+
+#[test]
+fn a_plan_that_wants_data_loaded_is_refused_by_the_name_of_the_data() {
+    let spec = with("/fixtures", json!([{"ref": "shop-orders", "table": "orders"}]));
+    let told: Vec<String> = resolve(&spec, &[WORKLOAD]).unwrap_err().iter().map(ToString::to_string).collect();
+    assert_eq!(told, ["spec.fixtures[0]: the fixture shop-orders cannot be loaded into orders: this version loads no fixtures"]);
+}
