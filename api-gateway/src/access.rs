@@ -63,6 +63,17 @@ const FIXTURES: &str = "fixtures";
 
 /// Every route that asks for rights.
 pub const ROUTES: &[Route] = &[
+    route(Method::GET, "/test-plans", &[legacy("list", PLANS)]),
+    route(Method::POST, "/test-plans", &[legacy("create", PLANS)]),
+    route(Method::POST, "/test-plans/upload", &[legacy("create", PLANS)]),
+    route(Method::GET, "/test-plans/{name}", &[legacy("get", PLANS)]),
+    route(Method::PUT, "/test-plans/{name}", &[legacy("update", PLANS)]),
+    route(Method::DELETE, "/test-plans/{name}", &[legacy("delete", PLANS)]),
+    route(Method::PUT, "/test-plans/{name}/upload", &[legacy("update", PLANS)]),
+    route(Method::POST, "/v1/test-plans/validate", &[legacy("get", PLANS)]),
+    route(Method::POST, "/test-runs/{*filename}", &[legacy("create", RUNS)]),
+    route(Method::POST, "/v1/test-runs", &[legacy("create", RUNS), legacy("update", PLANS)]),
+    route(Method::POST, "/v1/test-runs/{plan_name}", &[legacy("create", RUNS)]),
     route(Method::GET, "/v1/sut/types", &[legacy("list", RUNS)]),
     route(Method::GET, "/v1/sut/inventory", &[legacy("list", RUNS)]),
     route(Method::GET, "/v1/test-runs", &[legacy("list", RUNS)]),

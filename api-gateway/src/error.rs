@@ -8,6 +8,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use crucible_lifecycle::legacy;
 use crucible_store::{LedgerError, VaultError};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -106,6 +107,12 @@ impl ApiError {
         Self::Invalid(vec![Detail::new(loc, msg, kind)])
     }
 
+    /// What is wrong with a plan or with what was said beside it, as a part of the request's body.
+    pub fn in_body(details: Vec<legacy::Detail>, outer: &[&str]) -> Self {
+        let outer: Vec<&str> = std::iter::once("body").chain(outer.iter().copied()).collect();
+        Self::Invalid(details.into_iter().map(|detail| detail.under(&outer).into()).collect())
+    }
+
     /// The status that says so.
     #[must_use]
     pub fn status(&self) -> StatusCode {
@@ -152,6 +159,24 @@ impl ApiError {
             },
             _ => Self::Unavailable { what: "the cluster", cause: error.to_string() },
         }
+    }
+}
+
+impl From<legacy::Detail> for Detail {
+    fn from(detail: legacy::Detail) -> Self {
+        let legacy::Detail { loc, msg, kind } = detail;
+        let step = |step| match step {
+            legacy::Loc::Field(name) => Loc::Field(name),
+            legacy::Loc::Index(index) => Loc::At(index),
+        };
+        Self { loc: loc.into_iter().map(step).collect(), msg, kind: kind.to_owned() }
+    }
+}
+
+/// What is wrong with a stored text.
+impl From<Vec<legacy::Detail>> for ApiError {
+    fn from(details: Vec<legacy::Detail>) -> Self {
+        Self::in_body(details, &[])
     }
 }
 

@@ -2,14 +2,21 @@
 
 mod artifacts;
 mod fixtures;
+mod form;
 mod inventory;
 mod names;
 mod objects;
+mod once;
+mod order;
+mod plans;
 mod query;
 mod runs;
 mod service;
+mod start;
 mod status;
 mod stop;
+mod stored;
+mod submit;
 mod workloads;
 
 use axum::http::HeaderName;
@@ -40,7 +47,14 @@ pub fn routes() -> OpenApiRouter<Gateway> {
     OpenApiRouter::new()
         .routes(routes!(inventory::types))
         .routes(routes!(inventory::active))
-        .routes(routes!(runs::list))
+        .routes(routes!(plans::list, plans::create))
+        .routes(routes!(plans::upload))
+        .routes(routes!(plans::read, plans::replace, plans::remove))
+        .routes(routes!(plans::replace_upload))
+        .routes(routes!(plans::validate))
+        .routes(routes!(runs::list, submit::submit))
+        .routes(routes!(submit::trigger))
+        .routes(routes!(submit::trigger_by_key))
         .routes(routes!(status::status))
         .routes(routes!(stop::stop))
         .routes(routes!(artifacts::artifacts))

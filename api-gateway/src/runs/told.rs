@@ -1,12 +1,13 @@
 //! What a run's object says, in the words of the earlier system.
 
 use crucible_crds::{Phase, TestRun};
+use crucible_lifecycle::{
+    build::labels::{PLAN_NAME, SCALING_MODE},
+    mirror::legacy_status,
+};
 use jiff::Timestamp;
 use kube::ResourceExt;
 use serde_json::Value;
-
-const PLAN_NAME: &str = "crucible.dev/plan-name";
-const SCALING_MODE: &str = "crucible.dev/scaling-mode";
 
 /// A run in the words of the earlier system.
 pub struct Told {
@@ -33,23 +34,23 @@ pub struct Told {
 
 /// What is known of a run; nothing while it has no id.
 pub fn told(run: &TestRun) -> Option<Told> {
-    let status = run.status.clone().unwrap_or_default();
+    let (spec, status) = (&run.spec, run.status.clone().unwrap_or_default());
     let phase = status.phase.unwrap_or_default();
     let note = |name: &str| run.annotations().get(name).cloned();
-    let plan_name = note(PLAN_NAME).unwrap_or_else(|| run.spec.plan_ref.name.to_string());
+    let plan_name = note(PLAN_NAME).unwrap_or_else(|| spec.plan_ref.name.to_string());
     Some(Told {
         version: run.resource_version()?.parse().ok()?,
         uid: run.uid()?,
         namespace: run.namespace()?,
         name: run.name_any(),
-        run_id: status.run_id?,
-        run_label: run.spec.label.clone().unwrap_or_else(|| plan_name.clone()),
+        run_id: status.run_id.or_else(|| spec.run_id.as_ref().map(ToString::to_string))?,
+        run_label: spec.label.clone().unwrap_or_else(|| plan_name.clone()),
         plan_name,
-        sut_type: None,
+        sut_type: status.plan.and_then(|plan| plan.engine).or_else(|| spec.cluster_spec.as_ref().map(|cluster| cluster.kind.clone())),
         scaling_mode: note(SCALING_MODE),
-        cluster_spec: None,
-        cluster_settings: None,
-        status: word(phase),
+        cluster_spec: spec.cluster_spec.as_ref().and_then(|cluster| serde_json::to_value(cluster).ok()),
+        cluster_settings: spec.cluster_settings.clone(),
+        status: legacy_status(phase),
         phase,
         error_detail: status.message.filter(|_| phase == Phase::Failed),
         submitted_at: run.creation_timestamp()?.0,
@@ -57,18 +58,4 @@ pub fn told(run: &TestRun) -> Option<Told> {
         completed_at: status.completed_at.map(|at| at.0),
         room: status.workers.map(|workers| (workers.ready, workers.expected)),
     })
-}
-
-/// Fixtures are loaded while a run is queued, in the earlier system's words.
-fn word(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Pending => "PENDING",
-        Phase::Queued | Phase::Loading => "QUEUED",
-        Phase::WaitingRoom => "WAITING_ROOM",
-        Phase::Executing => "EXECUTING",
-        Phase::Collecting => "COLLECTING",
-        Phase::Stopping => "STOPPING",
-        Phase::Completed => "COMPLETED",
-        Phase::Failed => "FAILED",
-    }
 }

@@ -41,6 +41,8 @@ struct State {
     /// Who may what: user, verb, resource, namespace.
     rights: Vec<(String, String, String, String)>,
     asked: Vec<String>,
+    /// A kind of which nothing is accepted.
+    refused: Option<String>,
 }
 
 impl Default for Cluster {
@@ -63,6 +65,11 @@ impl Cluster {
     /// From now on nothing answers, until told otherwise.
     pub fn set_down(&self, down: bool) {
         self.0.down.store(down, Ordering::SeqCst);
+    }
+
+    /// From now on nothing of this kind is accepted.
+    pub fn refuse(&self, resource: &str) {
+        self.state().refused = Some(resource.to_owned());
     }
 
     /// A token, whose it is, and for which audience it was issued.
@@ -142,7 +149,7 @@ impl Cluster {
             if query.contains("watch=true") {
                 return Ok(self.watch());
             }
-            let (code, value) = self.carry_out(&head.method, head.uri.path(), &sent);
+            let (code, value) = self.carry_out(&head.method, head.uri.path(), query.contains("dryRun=All"), &sent);
             let body = Full::new(Bytes::from(value.to_string())).boxed();
             Ok(Response::builder().status(StatusCode::from_u16(code).unwrap()).header("content-type", "application/json").body(body).unwrap())
         })
@@ -154,7 +161,7 @@ impl Cluster {
         Response::builder().header("content-type", "application/json").body(body).unwrap()
     }
 
-    fn carry_out(&self, method: &Method, path: &str, sent: &Value) -> (u16, Value) {
+    fn carry_out(&self, method: &Method, path: &str, dry: bool, sent: &Value) -> (u16, Value) {
         let mut state = self.state();
         let words: Vec<&str> = path.trim_matches('/').split('/').collect();
         let words = if words[0] == "api" { &words[2..] } else { &words[3..] };
@@ -172,6 +179,8 @@ impl Cluster {
             }
             ("GET", _) => state.objects.get(&key).map_or_else(|| refusal(404, "NotFound"), |object| (200, object.clone())),
             ("POST", _) if state.objects.contains_key(&key) => refusal(409, "AlreadyExists"),
+            ("POST", _) if state.refused.as_deref() == Some(resource) => refusal(422, "spec.faults[0]: is wrong"),
+            ("POST", _) if dry => (201, sent.clone()),
             ("POST", _) => (201, self.keep(&mut state, &key, sent.clone())),
             ("PATCH", _) => {
                 let mut object = state.objects.get(&key).cloned().unwrap_or(json!({"metadata": {}}));

@@ -11,6 +11,8 @@ mod following;
 mod harness;
 mod input;
 mod native;
+mod plans;
 mod reading;
 mod stopping;
+mod submitting;
 mod workloads;

@@ -120,7 +120,11 @@ pub fn record(run: &TestRun) -> Option<MirroredRun> {
     let submitted_at = run.metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |created| created.0);
     let annotation = |name: &str| run.metadata.annotations.as_ref().and_then(|all| all.get(name).cloned());
     let plan_name = annotation(labels::PLAN_NAME).unwrap_or_else(|| run.spec.plan_ref.name.to_string());
-    let run_id = status.run_id.clone().unwrap_or_else(|| plan::run_id(&run.spec.plan_ref.name, submitted_at, &uid));
+    let run_id = status
+        .run_id
+        .clone()
+        .or_else(|| run.spec.run_id.as_ref().map(ToString::to_string))
+        .unwrap_or_else(|| plan::run_id(&run.spec.plan_ref.name, submitted_at, &uid));
     Some(MirroredRun {
         namespace,
         name,
@@ -128,10 +132,10 @@ pub fn record(run: &TestRun) -> Option<MirroredRun> {
         plan_key: annotation(labels::PLAN_KEY),
         run_label: run.spec.label.clone().unwrap_or_else(|| plan_name.clone()),
         plan_name,
-        sut_type: status.plan.as_ref().and_then(|plan| plan.engine.clone()),
+        sut_type: engine(run, &status),
         scaling_mode: annotation(labels::SCALING_MODE).or_else(|| scaling_mode(&status)),
-        cluster_spec: None,
-        cluster_settings: None,
+        cluster_spec: run.spec.cluster_spec.as_ref().and_then(|cluster| serde_json::to_value(cluster).ok()),
+        cluster_settings: run.spec.cluster_settings.clone(),
         status: legacy_status(phase),
         error_detail: status.message.clone().filter(|_| phase == Phase::Failed),
         submitted_at,
@@ -161,6 +165,12 @@ fn last_words(run: &TestRun, deleting: Option<Timestamp>) -> TestRunStatus {
         status.verdict = Some(Verdict { outcome: Outcome::Aborted, reasons: vec![Reason::Deleted.to_string(), DELETED.to_owned()], checks: Vec::new() });
     }
     status
+}
+
+/// The engine of the frozen plan, until then what the client says that it is.
+fn engine(run: &TestRun, status: &TestRunStatus) -> Option<String> {
+    let frozen = status.plan.as_ref().and_then(|plan| plan.engine.clone());
+    frozen.or_else(|| run.spec.cluster_spec.as_ref().map(|cluster| cluster.kind.clone()))
 }
 
 /// One worker is what the earlier system called `intra_node`.
