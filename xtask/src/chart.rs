@@ -20,9 +20,16 @@ pub const TESTS_NAMESPACE: &str = "shop-tests";
 /// The bucket of the results.
 pub const BUCKET: &str = "project-crucible-storage";
 /// Service, its namespace, and the port, which is the same on this machine.
-pub const PORTS: [(&str, &str, &str, u16); 3] =
-    [("S3", NAMESPACE, "s3", 9000), ("MariaDB (the sample system under test)", "sut", "mariadb", 3306), ("PostgreSQL", NAMESPACE, "postgres", 5432)];
+pub const PORTS: [(&str, &str, &str, u16); 5] = [
+    ("REST, with its description at /docs", NAMESPACE, "crucible-gateway", 8000),
+    ("MCP at /mcp", NAMESPACE, "crucible-mcp", 8001),
+    ("S3", NAMESPACE, "s3", 9000),
+    ("MariaDB (the sample system under test)", "sut", "mariadb", 3306),
+    ("PostgreSQL", NAMESPACE, "postgres", 5432),
+];
 
+/// Development dependencies, and callers that are not asked who they are: the ports are open on this machine only.
+const DEVELOPMENT: &str = "dev.enabled=true,gateway.auth=none,mcp.enabled=true,mcp.auth=none";
 const RELEASE: &str = "crucible";
 const PATIENCE: &str = "180s";
 
@@ -34,12 +41,12 @@ pub fn install(cluster: &Cluster) -> Result<()> {
     let digests: String = built.iter().map(images::Built::digest).collect();
     // A pod is made anew when the content behind its image's name has changed.
     let digest = images::hash_text(&digests)?;
-    say::step(format!("installing the chart as release {RELEASE} in namespace {NAMESPACE}, with S3, MariaDB and PostgreSQL"));
+    say::step(format!("installing the chart as release {RELEASE} in namespace {NAMESPACE}, with gateway, MCP server, S3, MariaDB and PostgreSQL"));
     cluster.apply(&namespace_manifest())?;
-    let annotation = format!("operator.podAnnotations.crucible\\.dev/images={}", &digest[..16]);
+    let annotations = ["operator", "gateway", "mcp"].map(|program| format!("{program}.podAnnotations.crucible\\.dev/images={}", &digest[..16])).join(",");
     let mut helm = helm(cluster)?;
     helm.args(["upgrade", "--install", RELEASE]).arg(paths::repository().join("charts/crucible"));
-    helm.args(["--namespace", NAMESPACE, "--set", "dev.enabled=true", "--set-string", &annotation, "--wait", "--timeout", PATIENCE]);
+    helm.args(["--namespace", NAMESPACE, "--set", DEVELOPMENT, "--set-string", &annotations, "--wait", "--timeout", PATIENCE]);
     if let Err(error) = program::output(&mut helm) {
         let pods = cluster.kubectl(&["get", "pods", "--all-namespaces"]).unwrap_or_default();
         return Err(error.context(format!("the chart was not ready within {PATIENCE}\n{pods}")));
@@ -87,12 +94,13 @@ pub fn helm(cluster: &Cluster) -> Result<Command> {
 /// Writes what the cluster can tell about itself into a file, and answers where that is.
 pub fn diagnose(cluster: &Cluster, file: &Path) -> Result<PathBuf> {
     let operator = ["--namespace", NAMESPACE, "logs", "deployment/crucible-operator", "--tail=200"];
-    let questions: [&[&str]; 6] = [
+    let questions: [&[&str]; 7] = [
         &["get", "pods", "--all-namespaces", "--output=wide"],
         &["get", "testplans,testruns", "--all-namespaces", "--output=wide"],
         &["get", "jobs,leases", "--all-namespaces"],
         &["get", "events", "--all-namespaces", "--sort-by=.lastTimestamp"],
         &operator,
+        &["--namespace", NAMESPACE, "logs", "deployment/crucible-gateway", "--tail=200"],
         &["--namespace", NAMESPACE, "logs", "deployment/crucible-operator", "--tail=200", "--previous"],
     ];
     let mut text = String::new();

@@ -17,7 +17,7 @@ const INTENTIONS: &str = "\
 This brings up a development cluster on this machine, installs Crucible and runs one load test against a MariaDB in it.
 Where they are missing, it installs Debian packages (containerd, runc, CNI plugins, nftables, debootstrap and a few more) and builds,
 once, into the cache: Kubernetes, CoreDNS, Helm, an S3 server and k6 from Go modules, two database images from Debian packages, and
-this workspace. It opens ports 9000, 3306 and 5432 of 127.0.0.1. `cargo xtask cluster down` ends and removes all that runs.";
+this workspace. It opens ports 8000, 8001, 9000, 3306 and 5432 of 127.0.0.1. `cargo xtask cluster down` ends and removes all that runs.";
 
 /// The words after `cargo xtask demo`.
 #[derive(clap::Args)]

@@ -33,6 +33,8 @@ pub enum Image {
     Operator,
     /// Runs the load and loads fixtures
     Worker,
+    /// The REST API
+    Gateway,
     /// Load testing for agents
     Mcp,
     /// S3 server of the development cluster
@@ -48,8 +50,8 @@ pub enum Image {
 }
 
 impl Image {
-    /// What the operator and the development cluster need.
-    pub const DEVELOPMENT: [Self; 5] = [Self::Operator, Self::Worker, Self::S3, Self::Mariadb, Self::Postgres];
+    /// What the development cluster needs.
+    pub const DEVELOPMENT: [Self; 7] = [Self::Operator, Self::Worker, Self::Gateway, Self::Mcp, Self::S3, Self::Mariadb, Self::Postgres];
     /// What faults need.
     pub const CHAOS: [Self; 2] = [Self::ChaosMesh, Self::ChaosDaemon];
 
@@ -60,6 +62,7 @@ impl Image {
             Self::Coredns => "coredns",
             Self::Operator => "operator",
             Self::Worker => "worker",
+            Self::Gateway => "gateway",
             Self::Mcp => "mcp",
             Self::S3 => "s3",
             Self::Mariadb => "mariadb",

@@ -51,3 +51,8 @@ allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end }}
+
+{{/* The namespace of the earlier system's routes. */}}
+{{- define "crucible.gatewayNamespace" -}}
+{{ .Values.gateway.namespace | default .Values.watchNamespace | default .Release.Namespace }}
+{{- end }}

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, env};
 
 use anyhow::{Context, Result, ensure};
+use crucible_api_gateway::rbac as gateway;
 use crucible_e2e::{kubectl, repository};
 use crucible_operator::rbac::{GRANTS, Scope};
 use serde_json::Value;
@@ -54,7 +55,27 @@ async fn the_chart_grants_exactly_what_the_operator_declares() -> Result<()> {
     let one = render(&["watchNamespace=team-a"]).await?;
     assert_eq!(rules(&one, "Role", "crucible-operator", Some("team-a"))?, declared(Scope::Watched));
     assert_eq!(rules(&one, "Role", "crucible-operator-leases", Some("crucible"))?, declared(Scope::Own));
-    ensure!(one.iter().all(|document| !document["kind"].as_str().unwrap_or_default().starts_with("ClusterRole")), "the namespaced mode renders a cluster role");
+    // Only the gateway's questions about callers go to the whole cluster, and only where it asks them.
+    let own = render(&["watchNamespace=team-a", "gateway.auth=none"]).await?;
+    ensure!(own.iter().all(|document| !document["kind"].as_str().unwrap_or_default().starts_with("ClusterRole")), "the namespaced mode renders a cluster role");
+    Ok(())
+}
+
+fn declared_by_the_gateway(scope: gateway::Scope) -> Rules {
+    let of_scope = gateway::GRANTS.iter().filter(|grant| grant.scope == scope);
+    of_scope.map(|grant| ((grant.group.to_owned(), grant.resource.to_owned()), grant.verbs.iter().map(ToString::to_string).collect())).collect()
+}
+
+#[tokio::test]
+async fn the_chart_grants_exactly_what_the_gateway_declares() -> Result<()> {
+    let everywhere = render(&["gateway.namespace=team-b"]).await?;
+    assert_eq!(rules(&everywhere, "ClusterRole", "crucible-gateway", None)?, declared_by_the_gateway(gateway::Scope::Watched));
+    assert_eq!(rules(&everywhere, "Role", "crucible-gateway-secrets", Some("team-b"))?, declared_by_the_gateway(gateway::Scope::Legacy));
+    assert_eq!(rules(&everywhere, "ClusterRole", "crucible-gateway-reviews", None)?, declared_by_the_gateway(gateway::Scope::Cluster));
+    let one = render(&["watchNamespace=team-a"]).await?;
+    assert_eq!(rules(&one, "Role", "crucible-gateway", Some("team-a"))?, declared_by_the_gateway(gateway::Scope::Watched));
+    assert_eq!(rules(&one, "Role", "crucible-gateway-secrets", Some("team-a"))?, declared_by_the_gateway(gateway::Scope::Legacy));
+    ensure!(render(&["watchNamespace=team-a", "gateway.namespace=team-b"]).await.is_err(), "runs would be made where nobody looks");
     Ok(())
 }
 
@@ -65,6 +86,7 @@ async fn the_api_server_accepts_everything_that_the_chart_renders() -> Result<()
         vec!["dev.enabled=true"],
         vec!["networkPolicy.enabled=true", "mcp.enabled=true", "s3.accessKeyId=a", "s3.secretAccessKey=b"],
         vec!["watchNamespace=shop-tests", "prometheus.sources[0].name=cluster", "prometheus.sources[0].url=http://prometheus.monitoring.svc:9090"],
+        vec!["gateway.auth=static", "gateway.tokensSecret=tokens"],
     ] {
         let documents = render(&values).await?;
         ensure!(documents.len() >= 8, "only {} objects are rendered with {values:?}", documents.len());

@@ -19,7 +19,7 @@ const SEARCH_PATH: &str = "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Whether programs of the workspace go into the image.
 pub fn holds_rust(image: Image) -> bool {
-    matches!(image, Image::Operator | Image::Worker | Image::Mcp)
+    matches!(image, Image::Operator | Image::Worker | Image::Gateway | Image::Mcp)
 }
 
 /// Makes the image's layers, or finds them in the cache.
@@ -30,6 +30,7 @@ pub fn recipe(image: Image, programs: &Programs) -> Result<Recipe> {
         Image::S3 => Ok(from_scratch(vec![ground()?, go_program(Tool::VersityGw)?], "/usr/local/bin/versitygw")),
         Image::Operator => rust_program("crucible-operator", programs, Vec::new()),
         Image::Worker => rust_program("crucible-worker", programs, vec![go_program(Tool::K6)?]),
+        Image::Gateway => rust_program("crucible-gateway", programs, Vec::new()),
         Image::Mcp => rust_program("crucible-mcp", programs, Vec::new()),
         Image::Mariadb => database(image, &["mariadb-server-core", "mariadb-client-core"], "/var/lib/mysql"),
         Image::Postgres => database(image, &["postgresql-15"], "/var/lib/postgresql/data"),

@@ -45,10 +45,12 @@ pub fn chart() -> Result<((), Tally)> {
     let helm = tools::ensure(Tool::Helm)?;
     let place = paths::repository().join("charts/crucible");
     let mut total = Tally::default();
-    let kinds: [(&str, &[&str]); 5] = [
+    let kinds: [(&str, &[&str]); 7] = [
         ("plain", &[]),
         ("dev", &["--set=dev.enabled=true"]),
         ("ledger", &["--set=postgres.existingSecret=ledger,postgres.mirrorEscape=30m"]),
+        ("tokens-of-a-file", &["--set=gateway.auth=static,gateway.tokensSecret=tokens,gateway.requireClusterSpec=true"]),
+        ("without-gateway", &["--set=gateway.enabled=false"]),
         ("one-namespace", &["--set=watchNamespace=team-a"]),
         ("closed", &["--set=networkPolicy.enabled=true,s3.existingSecret=bucket,s3.endpoint=https://s3.example.com"]),
     ];

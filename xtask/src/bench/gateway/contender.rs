@@ -40,7 +40,7 @@ impl Programs {
         let mut cargo = program::command("cargo");
         cargo.current_dir(paths::repository()).args(["build", "--quiet", "--package", "crucible-api-gateway", "--bins", "--profile", profile]);
         program::run(&mut cargo)?;
-        let gateway = paths::target().join(if debug { "debug" } else { "release" }).join("crucible-api-gateway");
+        let gateway = paths::target().join(if debug { "debug" } else { "release" }).join("crucible-gateway");
         Ok(Self { gateway, python, profile })
     }
 }
