@@ -71,6 +71,11 @@ fn read(value: &Value, details: &mut Details) -> Option<ClusterSpec> {
         details.add(&place(&[]), format!("at most {MOST_BYTES} bytes in {MOST_LEVELS} levels are kept"), "too_long");
         return None;
     }
+    // No text of the ledger can hold it.
+    if value.to_string().contains("\\u0000") {
+        details.add(&place(&[]), "NUL cannot be kept", "value_error");
+        return None;
+    }
     let kind = kind(fields, details);
     if fields.get("version").is_some_and(|version| !version.is_string() && !version.is_null()) {
         details.add(&place(&["version"]), "a text is needed here; write it in quotes", "string_type");
@@ -156,6 +161,7 @@ mod tests {
             (json!({"type": "mysql", "backend_node": {"replica": 0}}), "cluster_spec.backend_node.replica: a whole number from 1 to 1000 is needed here"),
             (json!({"type": "mysql", "backend_node": {"replica": "2"}}), "cluster_spec.backend_node.replica: a whole number from 1 to 1000 is needed here"),
             (json!({"type": "mysql", "backend_node": {"replica": 1.5}}), "cluster_spec.backend_node.replica: a whole number from 1 to 1000 is needed here"),
+            (json!({"type": "mysql", "a": "b\u{0}"}), "cluster_spec: NUL cannot be kept"),
             (json!({"type": "mysql", "a": deep}), "cluster_spec: at most 16384 bytes in 16 levels are kept"),
             (json!({"type": "mysql", "a": "x".repeat(20_000)}), "cluster_spec: at most 16384 bytes in 16 levels are kept"),
         ];
