@@ -140,6 +140,11 @@ impl World {
         self.until("the run is known", |world| world.gateway.runs.by_name(NAMESPACE, name).is_some_and(|run| run.version() >= version)).await;
     }
 
+    /// The routes, for whoever serves them on a port.
+    pub fn routes(&self) -> Router {
+        self.routes.clone()
+    }
+
     /// An answer that is still being given.
     pub async fn stream(&self, request: Request<Body>) -> Response {
         self.routes.clone().oneshot(request).await.unwrap()

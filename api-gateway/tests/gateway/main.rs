@@ -3,6 +3,7 @@
 #![allow(missing_docs, reason = "tests are their own documentation")]
 
 mod access;
+mod agents;
 mod artifacts;
 mod cluster;
 mod description;

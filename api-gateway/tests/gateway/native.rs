@@ -70,7 +70,10 @@ async fn a_run_is_begun_stopped_and_removed() {
     let world = World::open().await;
     world.post(&format!("{BASE}/runs"), &run("nightly")).await.expect(201);
     let listed = world.get(&format!("{BASE}/runs")).await.expect(200);
-    assert_eq!(listed["runs"].as_array().map(Vec::len), Some(0), "it has no id yet: {listed}");
+    assert_eq!((&listed["runs"][0]["name"], &listed["runs"][0]["phase"]), (&json!("nightly"), &json!("Pending")), "also before the operator has seen it");
+    let id = listed["runs"][0]["run_id"].as_str().unwrap();
+    assert!(id.starts_with("checkout_20260105-0800_"), "{id}");
+    assert_eq!(world.get(&format!("/v1/test-runs/{id}/status")).await.expect(200)["status"], "PENDING");
     world.add_run("nightly", Value::Null, json!({"runId": RUN, "phase": "Executing", "progress": "42%"})).await;
     let listed = world.get(&format!("{BASE}/runs")).await.expect(200);
     assert_eq!((&listed["runs"][0]["name"], &listed["runs"][0]["progress"], &listed["next_cursor"]), (&json!("nightly"), &json!("42%"), &Value::Null));
