@@ -12,7 +12,7 @@ use crate::{paths, program, say};
 /// What an environment cannot be made without. Debian keeps it apart from the interpreter.
 const NEEDED: &str = "import ensurepip, venv";
 /// Written last: an environment without it was never finished.
-const PROOF: &str = "complete";
+pub(super) const PROOF: &str = "complete";
 
 /// The interpreter of an environment in which exactly these requirements are installed, hashes checked.
 pub fn python_environment(name: &str, requirements: &Path) -> Result<PathBuf> {
