@@ -9,6 +9,8 @@ mod api_server;
 mod bad_input;
 #[path = "stories/chart.rs"]
 mod chart;
+#[path = "stories/comparison.rs"]
+mod comparison;
 #[path = "stories/early_end.rs"]
 mod early_end;
 #[path = "stories/existing_clients.rs"]
