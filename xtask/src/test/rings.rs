@@ -9,6 +9,9 @@ use crate::cluster::Cluster;
 use crate::tools::{self, Tool};
 use crate::{chart, paths, program, say};
 
+/// The tests that need what the command starts. Cargo leaves them out unless they are named.
+const ON_THE_CLUSTER: [&str; 6] = ["--test", "stories", "--test", "postgres", "--test", "s3"];
+
 fn cargo(arguments: &[&str]) -> Command {
     let mut cargo = program::command("cargo");
     cargo.current_dir(paths::repository()).args(arguments).env("CARGO_TERM_COLOR", "never");
@@ -20,14 +23,16 @@ fn cargo(arguments: &[&str]) -> Command {
 pub fn compile() -> Result<()> {
     let log = tally::logs().join("compile.log");
     say::step(format!("compiling the workspace with its tests (log {})", log.display()));
-    program::run_logged(&mut cargo(&["build", "--workspace", "--bins", "--test", "stories", "--test", "postgres", "--test", "s3"]), &log)?;
+    program::run_logged(cargo(&["build", "--workspace", "--bins"]).args(ON_THE_CLUSTER), &log)?;
     program::run_logged(&mut cargo(&["test", "--workspace", "--no-run"]), &tally::logs().join("compile-tests.log"))
 }
 
-/// rustfmt's one rule, and clippy over everything with every warning an error.
+/// rustfmt's one rule, and clippy over everything with every warning an error; the tests that need a cluster are no targets unless named.
 pub fn lint() -> Result<((), Tally)> {
     let (formatted, _) = say_into_log("format", &mut cargo(&["fmt", "--all", "--check"]))?;
-    let (clean, _) = say_into_log("lint", &mut cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny=warnings"]))?;
+    let mut clippy = cargo(&["clippy", "--workspace", "--all-targets", "--quiet"]);
+    clippy.args(ON_THE_CLUSTER).args(["--", "--deny=warnings"]);
+    let (clean, _) = say_into_log("lint", &mut clippy)?;
     let mut total = Tally::one(formatted);
     total.add(Tally::one(clean));
     Ok(((), total))
