@@ -214,8 +214,8 @@ impl Cluster {
         let log = paths::state()?.join("logs").join(format!("forward-{local_port}.log"));
         let mut command = program::command(own_program());
         command.args(["cluster", "forward", namespace, service]).args([local_port, remote_port].map(|port| port.to_string()));
-        let tasks = if self.engine == Engine::Embedded { Some(cgroup::create()?) } else { None };
-        let process = Process::start(&format!("forward-{local_port}"), &command, &log, tasks.as_deref())?;
+        let tasks = if self.engine == Engine::Embedded { cgroup::create()? } else { Vec::new() };
+        let process = Process::start(&format!("forward-{local_port}"), &command, &log, &tasks)?;
         let forward = Forward { namespace: namespace.into(), service: service.into(), local_port, remote_port, process: process.clone() };
         record.forwards.push(forward);
         record.save()?;

@@ -12,8 +12,8 @@ use super::process::kill_pid;
 const NAME: &str = "crucible";
 /// Where the cluster's own programs are, as the pods are under `kubepods`.
 const SYSTEM: &str = "crucible/system";
-/// Hierarchies of cgroup v1 in which the cluster's own programs are counted: the first that is there. Joining those that share out the
-/// processor or memory would weigh the cluster against every other task of the machine.
+/// Hierarchies of cgroup v1 in which the cluster's own programs are counted: the first that is there. Joining the one that shares out
+/// memory would take them out of the limit that the machine's other work is under.
 const COUNTING: [&str; 3] = ["pids", "freezer", "systemd"];
 
 struct Hierarchy {
@@ -31,8 +31,11 @@ enum Kind {
     Spare,
 }
 
-/// Makes the cgroups and answers the task list that the cluster's own programs join.
-pub fn create() -> Result<PathBuf> {
+/// Makes the cgroups and answers the task lists that the cluster's own programs join.
+///
+/// One of them is where the processor is shared out: as single tasks of the machine, etcd and the API server got none of it for as long
+/// as pods under load could use all of it, half a minute at a time.
+pub fn create() -> Result<Vec<PathBuf>> {
     let all = hierarchies()?;
     for hierarchy in all.iter().filter(|hierarchy| hierarchy.kind != Kind::Spare) {
         let ours = hierarchy.mount.join(NAME);
@@ -47,9 +50,18 @@ pub fn create() -> Result<PathBuf> {
         let _ = fs::write(ours.join("cpu.weight"), "400");
     }
     let home = home(&all).context("no cgroup hierarchy is mounted below /sys/fs/cgroup")?;
-    let system = home.join(SYSTEM);
-    fs::create_dir_all(&system).with_context(|| format!("failed to make the cgroup {}", system.display()))?;
-    Ok(system.join("cgroup.procs"))
+    let processor = all.iter().filter(|hierarchy| hierarchy.shares_processor()).map(|hierarchy| hierarchy.mount.as_path());
+    let mut tasks = Vec::new();
+    for mount in processor.chain([home]) {
+        let system = mount.join(SYSTEM);
+        fs::create_dir_all(&system).with_context(|| format!("failed to make the cgroup {}", system.display()))?;
+        // Twice what all pods together have by the kubelet's count of two processors.
+        let _ = fs::write(system.join("cpu.shares"), "4096");
+        let _ = fs::write(system.join("cpu.weight"), "400");
+        tasks.push(system.join("cgroup.procs"));
+    }
+    tasks.dedup();
+    Ok(tasks)
 }
 
 /// Whether anything of ours is left.
@@ -96,6 +108,14 @@ fn hierarchies() -> Result<Vec<Hierarchy>> {
         }
     }
     Ok(found)
+}
+
+impl Hierarchy {
+    /// Whether it is the hierarchy of cgroup v1 that says who gets the processor.
+    fn shares_processor(&self) -> bool {
+        let name = self.mount.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        self.kind == Kind::Legacy && name.split(',').any(|controller| controller == "cpu")
+    }
 }
 
 fn home(all: &[Hierarchy]) -> Option<&Path> {

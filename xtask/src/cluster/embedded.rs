@@ -87,7 +87,7 @@ pub fn kubectl(state: &Path) -> Command {
 struct Boot<'a> {
     state: &'a Path,
     kubernetes: &'a Path,
-    tasks: &'a Path,
+    tasks: &'a [PathBuf],
     record: Record,
 }
 
@@ -107,7 +107,7 @@ impl Boot<'_> {
 
     fn start_command(&mut self, name: &str, command: &Command) -> Result<()> {
         say::step(format!("starting {name} (log {})", self.log(name).display()));
-        self.record.processes.push(Process::start(name, command, &self.log(name), Some(self.tasks))?);
+        self.record.processes.push(Process::start(name, command, &self.log(name), self.tasks)?);
         self.record.save()
     }
 

@@ -1,7 +1,7 @@
 //! Programs that outlive this one: started in a session of their own, recorded by pid and start time, ended only when both match.
 
 use std::fs::{self, File};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
@@ -25,17 +25,17 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `program` in its own session, as a member of the cgroup whose task list is `tasks` where one is given.
-    pub fn start(name: &str, program: &Command, log: &Path, tasks: Option<&Path>) -> Result<Self> {
+    /// Starts `program` in its own session, as a member of the cgroups whose task lists are `tasks`.
+    pub fn start(name: &str, program: &Command, log: &Path, tasks: &[PathBuf]) -> Result<Self> {
         if let Some(directory) = log.parent() {
             fs::create_dir_all(directory).with_context(|| format!("failed to make {}", directory.display()))?;
         }
         let output = File::options().create(true).append(true).open(log).with_context(|| format!("failed to open {}", log.display()))?;
         let errors = output.try_clone().with_context(|| format!("failed to share {}", log.display()))?;
-        // The shell enters the cgroup and then becomes the program, so that no child of it is ever outside.
+        // The shell enters the cgroups and then becomes the program, so that no child of it is ever outside.
         let mut shell = program::command("/bin/sh");
-        shell.args(["-c", "if [ -n \"$1\" ]; then echo 0 > \"$1\"; fi; shift; exec setsid \"$@\"", "sh"]);
-        shell.arg(tasks.unwrap_or(Path::new(""))).arg(program.get_program()).args(program.get_args());
+        shell.args(["-c", "while [ \"$1\" != -- ]; do echo 0 > \"$1\"; shift; done; shift; exec setsid \"$@\"", "sh"]);
+        shell.args(tasks).arg("--").arg(program.get_program()).args(program.get_args());
         for (key, value) in program.get_envs() {
             if let Some(value) = value {
                 shell.env(key, value);
