@@ -31,7 +31,7 @@ pub use verdict::{Check, Outcome, Owner, Verdict};
 pub use yaml::crds_yaml;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
+    CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool, ValidationRule,
 };
 use kube_core::CustomResourceExt;
 
@@ -54,7 +54,8 @@ pub fn definitions() -> [(&'static str, CustomResourceDefinition); 3] {
 /// Takes out of a derived schema what the API server would stumble over, here and below.
 ///
 /// It warns about number formats that only Rust knows. It knows no patterns for the keys of a map (which keys are allowed
-/// is looked at where a plan is reviewed). And it keeps an explicit `null` where a field is nullable, so that
+/// is looked at where a plan is reviewed). It compares a number that is written without a point with the whole part of the least one
+/// alone, so that 0 would pass where 0.01 is the least: a rule says it once more. And it keeps an explicit `null` where a field is nullable, so that
 /// `has(self.field)` is true of it; our optional fields are absent or have a value, and a `null` is dropped before any rule
 /// is evaluated.
 fn settle(schema: &mut JSONSchemaProps) {
@@ -62,6 +63,13 @@ fn settle(schema: &mut JSONSchemaProps) {
         schema.format = Some("int64".to_owned());
     }
     schema.nullable = None;
+    if let Some(least) = schema.minimum.filter(|least| least.fract() != 0.0) {
+        schema.x_kubernetes_validations.get_or_insert_default().push(ValidationRule {
+            rule: format!("double(self) >= {least}"),
+            message: Some(format!("greater than or equal to {least}")),
+            ..ValidationRule::default()
+        });
+    }
     if let Some((_, values)) = schema.pattern_properties.take().and_then(|mut patterns| patterns.pop_first()) {
         schema.additional_properties = Some(JSONSchemaPropsOrBool::Schema(Box::new(values)));
     }
