@@ -76,8 +76,12 @@ pub async fn front(State(gateway): State<Gateway>, request: Request, next: Next)
     response
 }
 
-/// Nothing is unpacked: a few bytes that become gigabytes are the oldest trick.
+/// Nothing is unpacked: a few bytes that become gigabytes are the oldest trick. And nobody calls as two: a program before this one
+/// may have believed the other.
 fn admit(headers: &HeaderMap) -> Result<(), ApiError> {
+    if headers.get_all(header::AUTHORIZATION).iter().nth(1).is_some() {
+        return Err(ApiError::Unauthenticated("a request has one Authorization header at most"));
+    }
     match headers.get(header::CONTENT_ENCODING) {
         Some(coding) if coding != "identity" => {
             Err(ApiError::UnsupportedMediaType("bodies are read as they are; content-encoding is not supported".to_owned()))
@@ -128,5 +132,20 @@ mod tests {
             assert_eq!(admit(&headers).is_ok(), admitted, "{coding}");
         }
         assert!(admit(&HeaderMap::new()).is_ok());
+    }
+
+    #[test]
+    fn nobody_calls_as_two() {
+        let with = |tokens: &[&'static str]| {
+            let headers = tokens.iter().map(|token| (header::AUTHORIZATION, HeaderValue::from_static(token)));
+            admit(&headers.fold(HeaderMap::new(), |mut all, (name, token)| {
+                all.append(name, token);
+                all
+            }))
+        };
+        assert_eq!(with(&["Bearer a"]), Ok(()));
+        for tokens in [["Bearer a", "Bearer b"], ["Bearer a", "Bearer a"], ["Bearer a", ""]] {
+            assert!(matches!(with(&tokens), Err(ApiError::Unauthenticated(_))), "{tokens:?}");
+        }
     }
 }

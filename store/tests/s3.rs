@@ -120,6 +120,9 @@ async fn what_was_not_sent_is_refused_and_what_was_never_begun_is_not_found() {
     for nobodys in ["no-such-upload", "00000000-0000-0000-0000-000000000000"] {
         let unknown = place.vault.complete_upload(&key, nobodys, std::slice::from_ref(&one)).await;
         assert!(matches!(unknown, Err(VaultError::NotFound { .. })), "{nobodys}: {unknown:?}");
+        let strange = Part { number: 1, etag: "\"0\"".to_owned() };
+        let unknown = place.vault.complete_upload(&key, nobodys, &[strange]).await;
+        assert!(matches!(unknown, Err(VaultError::NotFound { .. })), "{nobodys}: {unknown:?}");
     }
     place.vault.complete_upload(&key, &upload, &[one]).await.unwrap();
     place.clear().await;

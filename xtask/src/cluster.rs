@@ -268,6 +268,6 @@ fn lock() -> Result<File> {
 }
 
 /// This very program, by a path that stays right while it runs: cargo may have replaced the file behind its name since it was started.
-fn own_program() -> String {
+pub fn own_program() -> String {
     format!("/proc/{}/exe", std::process::id())
 }

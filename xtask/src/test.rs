@@ -1,10 +1,8 @@
 //! `cargo xtask test`: every ring, from the linter to stories on a real cluster. Each prints its counts; the last line holds the totals,
 //! alone. What cannot run is a failure: nothing is skipped.
 
-#[expect(dead_code, reason = "run from the day on which the chart installs the gateway")]
 mod contract;
 mod go;
-#[expect(dead_code, reason = "run from the day on which its story was told on the cluster")]
 mod mcp;
 mod rings;
 mod tally;
@@ -48,6 +46,8 @@ impl Args {
                 ring(&mut total, "k6 against MariaDB", || go::integration(cluster));
                 ring(&mut total, "ledger against PostgreSQL", || rings::ledger(cluster));
                 ring(&mut total, "vault against the S3 server", || rings::vault(cluster));
+                ring(&mut total, "REST contract, from outside", || contract::run(cluster));
+                ring(&mut total, "MCP, from outside", || mcp::run(cluster));
                 ring(&mut total, "stories on the cluster", || rings::stories(cluster));
             }
             if total.failed > failed_before {

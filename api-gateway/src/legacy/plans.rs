@@ -5,7 +5,7 @@ use axum::{
     extract::{FromRequestParts, State},
     http::{StatusCode, request::Parts},
 };
-use crucible_lifecycle::legacy::{LegacyPlan, ids, plan};
+use crucible_lifecycle::legacy::{self, LegacyPlan, ids, plan};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -64,8 +64,26 @@ pub struct PlanText {
 /// What somebody thinks of a plan.
 #[derive(Serialize, ToSchema)]
 pub struct Validity {
-    /// Whether it can be submitted. One that cannot is answered with 422 and the reasons.
+    /// Whether it can be submitted.
     valid: bool,
+    /// Everything that is wrong with it, where it cannot.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<Mistake>,
+}
+
+/// One thing that is wrong with a plan.
+#[derive(Serialize, ToSchema)]
+pub struct Mistake {
+    /// Where, for example `execution.workload[0].workload_id`.
+    path: String,
+    /// What is wrong there.
+    message: String,
+}
+
+impl From<legacy::Detail> for Mistake {
+    fn from(detail: legacy::Detail) -> Self {
+        Self { path: detail.path(), message: detail.msg }
+    }
 }
 
 /// A plan in the form of a file.
@@ -155,9 +173,10 @@ pub async fn remove(State(gateway): State<Gateway>, PlanName(name): PlanName) ->
 
 /// Looks at a plan without storing it.
 #[utoipa::path(post, path = "/v1/test-plans/validate", tag = "plans", request_body = PlanText,
-    responses((status = 200, body = Validity), (status = 422, body = ErrorBody)))]
-pub async fn validate(Sent(PlanText { plan_yaml }): Sent<PlanText>) -> Result<Json<Validity>, ApiError> {
-    checked(&plan_yaml).map(|_| Json(Validity { valid: true }))
+    responses((status = 200, description = "What is thought of it, also where it is not valid", body = Validity), (status = 422, body = ErrorBody)))]
+pub async fn validate(Sent(PlanText { plan_yaml }): Sent<PlanText>) -> Json<Validity> {
+    let errors: Vec<Mistake> = understood(&plan_yaml).err().into_iter().flatten().map(Mistake::from).collect();
+    Json(Validity { valid: errors.is_empty(), errors })
 }
 
 async fn make(gateway: &Gateway, name: &str, text: &str) -> Result<(StatusCode, Json<PlanKey>), ApiError> {
@@ -175,8 +194,12 @@ async fn write(gateway: &Gateway, name: &str, text: &str) -> Result<PlanKey, Api
 
 /// A plan that could be submitted.
 fn checked(text: &str) -> Result<LegacyPlan, ApiError> {
-    let plan = plan::parse(text).map_err(|details| ApiError::in_body(details, &[]))?;
-    Order::default().translate(&plan).map_err(|details| ApiError::in_body(details, &[]))?;
+    understood(text).map_err(|details| ApiError::in_body(details, &[]))
+}
+
+fn understood(text: &str) -> Result<LegacyPlan, Vec<legacy::Detail>> {
+    let plan = plan::parse(text)?;
+    Order::default().translate(&plan)?;
     Ok(plan)
 }
 

@@ -24,6 +24,8 @@ SUT_USERNAME = _required("CRUCIBLE_SUT_USERNAME")
 SUT_PASSWORD = _required("CRUCIBLE_SUT_PASSWORD")
 KUBECTL = _required("CRUCIBLE_KUBECTL")
 HELM = _required("CRUCIBLE_HELM")
+# The developer's tool, which opens local ports to services.
+FORWARD = _required("CRUCIBLE_XTASK")
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 

@@ -11,9 +11,9 @@ import yaml
 
 from .cluster import apply, kubectl
 from .runs import eventually
-from .settings import HELM, KUBECTL, NAMESPACE, REPOSITORY, TAG
+from .settings import FORWARD, HELM, NAMESPACE, REPOSITORY, TAG
 
-KINDS = ("Deployment", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding")
+KINDS = ("Deployment", "Service", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding")
 RELEASE = "crucible"
 
 
@@ -34,15 +34,14 @@ def render(*settings: str) -> list[dict[str, Any]]:
 
 
 class Twin:
-    """A gateway of its own name that the service does not lead to, and a local port that does."""
+    """A gateway of its own name with a service of its own, and a local port to it."""
 
     def __init__(self, name: str, *settings: str) -> None:
         self._label = f"contract-{name}-{TAG}"
         mine = [document for document in render(*settings) if document["kind"] in KINDS and "gateway" in document["metadata"]["name"]]
         self._named = [self._rename(document) for document in mine]
-        (self._deployment,) = [document for document in self._named if document["kind"] == "Deployment"]
         apply(*self._named)
-        kubectl("--namespace", NAMESPACE, "rollout", "status", f"deployment/{self._deployment['metadata']['name']}", "--timeout=60s")
+        kubectl("--namespace", NAMESPACE, "rollout", "status", f"deployment/{self._only('Deployment')['metadata']['name']}", "--timeout=60s")
         self.url = f"http://127.0.0.1:{_free_port()}"
         self._forward = self._open()
 
@@ -50,21 +49,25 @@ class Twin:
         document["metadata"]["name"] += f"-{self._label}"
         if "roleRef" in document:
             document["roleRef"]["name"] += f"-{self._label}"
+        if document["kind"] == "Service":
+            document["spec"]["selector"]["app.kubernetes.io/component"] = self._label
         if document["kind"] == "Deployment":
             document["spec"]["replicas"] = 1
             for place in (document["spec"]["selector"]["matchLabels"], document["spec"]["template"]["metadata"]["labels"]):
                 place["app.kubernetes.io/component"] = self._label
         return document
 
+    def _only(self, kind: str) -> dict[str, Any]:
+        (document,) = [document for document in self._named if document["kind"] == kind]
+        return document
+
     def _open(self) -> subprocess.Popen[bytes]:
-        (container,) = self._deployment["spec"]["template"]["spec"]["containers"]
-        port = next(port["containerPort"] for port in container["ports"] if port["name"] == "api")
-        local = self.url.rsplit(":", 1)[1]
-        target = f"deployment/{self._deployment['metadata']['name']}"
-        forward = subprocess.Popen(
-            [KUBECTL, "--namespace", NAMESPACE, "port-forward", target, f"{local}:{port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        eventually(f"{target} answers", 30, self._answers)
+        service = self._only("Service")
+        port = next(port["port"] for port in service["spec"]["ports"] if port["name"] == "api")
+        name, local = service["metadata"]["name"], self.url.rsplit(":", 1)[1]
+        # Not kubectl's forwarding: that ends with the first connection that is reset, and this suite resets some.
+        forward = subprocess.Popen([FORWARD, "cluster", "forward", NAMESPACE, name, local, str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        eventually(f"service {name} answers", 30, self._answers)
         return forward
 
     def _answers(self) -> bool:

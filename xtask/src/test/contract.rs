@@ -6,7 +6,7 @@ use std::fs;
 use anyhow::{Context, Result};
 
 use super::tally::{self, Tally, say_into_log};
-use crate::cluster::Cluster;
+use crate::cluster::{self, Cluster};
 use crate::tools::{self, Package};
 use crate::{chart, paths, program};
 
@@ -39,6 +39,7 @@ fn environment(cluster: &Cluster) -> Result<Vec<(&'static str, String)>> {
         ("KUBECONFIG", cluster.kubeconfig()?.display().to_string()),
         ("CRUCIBLE_KUBECTL", programs.join("kubectl").display().to_string()),
         ("CRUCIBLE_HELM", programs.join("helm").display().to_string()),
+        ("CRUCIBLE_XTASK", cluster::own_program()),
         ("CRUCIBLE_NAMESPACE", chart::NAMESPACE.into()),
         ("CRUCIBLE_REST_URL", "http://127.0.0.1:8000".into()),
         ("PGHOST", "127.0.0.1".into()),

@@ -29,7 +29,12 @@ impl S3Vault {
         let named = parts.iter().map(|part| CompletedPart::builder().part_number(i32::from(part.number)).e_tag(&part.etag).build()).collect();
         let whole = CompletedMultipartUpload::builder().set_parts(Some(named)).build();
         let request = self.client.complete_multipart_upload().bucket(&self.bucket).key(key).upload_id(upload_id).multipart_upload(whole);
-        match request.send().await.map_err(|e| self.error(key, &e)) {
+        let answer = match request.send().await.map_err(|e| self.error(key, &e)) {
+            // Some servers look at the parts before they look for the upload.
+            Err(refused @ VaultError::Refused { .. }) => Err(self.require_upload(key, upload_id).await.err().unwrap_or(refused)),
+            answer => answer,
+        };
+        match answer {
             Ok(_) => Ok(()),
             // The server has forgotten the upload: because it never was, or because it is completed. What lies there tells.
             Err(error @ VaultError::NotFound { .. }) => {
@@ -41,6 +46,12 @@ impl S3Vault {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Fails where the server knows no such upload.
+    async fn require_upload(&self, key: &str, upload_id: &str) -> Result<(), VaultError> {
+        let request = self.client.list_parts().bucket(&self.bucket).key(key).upload_id(upload_id).max_parts(1);
+        request.send().await.map(|_| ()).map_err(|e| self.error(key, &e))
     }
 
     /// Whether the object that lies under a key is what these parts make.
