@@ -176,6 +176,10 @@ words! {
         FaultInjected,
         /// Surfaces when every target of a fault is healed.
         FaultHealed,
+        /// Surfaces when a target of a fault was replaced, and the fault is injected into what took its place.
+        FaultMoved,
+        /// Surfaces when faults of a plan may hit the same target at the same time.
+        FaultsOverlap,
         /// Surfaces when a fault was not injected: its time passed, or the load ended before.
         FaultSkipped,
         /// Surfaces when Chaos Mesh did not confirm a fault in time; what was measured says nothing about it.

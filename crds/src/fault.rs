@@ -205,6 +205,12 @@ pub struct FaultStatus {
     /// When the last target was healed. A fault of a moment has nothing to heal: it is when the last target was hit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovered_at: Option<MicroTime>,
+    /// How often it was injected anew, because a target was replaced while it was on.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub moves: u32,
+    /// When its time is over, where it was injected anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub over_at: Option<MicroTime>,
     /// What there is to say about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 512))]
@@ -220,6 +226,8 @@ pub enum FaultPhase {
     Injecting,
     /// Every target was hit.
     Injected,
+    /// A target was replaced while it was on: it is taken away, to be injected into what took the target's place.
+    Moving,
     /// Its time is over, and not every target is healed yet.
     Healing,
     /// Its targets should have been healed long ago, and were not.
@@ -238,6 +246,7 @@ impl FaultPhase {
             Self::Waiting => "Waiting",
             Self::Injecting => "Injecting",
             Self::Injected => "Injected",
+            Self::Moving => "Moving",
             Self::Healing => "Healing",
             Self::Stuck => "Stuck",
             Self::Healed => "Healed",
@@ -249,10 +258,15 @@ impl FaultPhase {
     #[must_use]
     pub const fn is_on(self) -> bool {
         match self {
-            Self::Injecting | Self::Injected | Self::Healing | Self::Stuck => true,
+            Self::Injecting | Self::Injected | Self::Moving | Self::Healing | Self::Stuck => true,
             Self::Waiting | Self::Healed | Self::Skipped => false,
         }
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde passes a reference.
+const fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 fn no_time() -> Duration {

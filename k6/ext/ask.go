@@ -104,15 +104,11 @@ func (a *asker) one(sql string, deadline time.Time) (string, error) {
 	if err := a.connect(deadline); err != nil {
 		return "", err
 	}
-	able, ok := a.engine.(engine.Asker)
-	if !ok {
-		return "", fmt.Errorf("this engine cannot be asked for one value")
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), a.timeout)
 	defer cancel()
 	// Not every driver looks at the context while it waits for the server.
 	severed := context.AfterFunc(ctx, a.conn.Sever)
-	value, err := able.Ask(ctx, a.conn, sql)
+	value, err := a.engine.Ask(ctx, a.conn, sql)
 	if late := !severed(); err != nil && late {
 		err = fmt.Errorf("no answer within %s", a.timeout)
 	}

@@ -75,12 +75,6 @@ func TestASystemThatComesBackIsWaitedFor(t *testing.T) {
 	}
 }
 
-func TestAnEngineThatCannotBeAskedSaysSo(t *testing.T) {
-	if got := ask(&stallEngine{}, question{"a", "seven"}); got[0].Error != "this engine cannot be asked for one value" {
-		t.Errorf("got %+v", got)
-	}
-}
-
 func TestAskingWithoutAnEngineFileAnswersEveryQuestionWithTheReason(t *testing.T) {
 	var out strings.Builder
 	code := Ask(filepath.Join(t.TempDir(), "engine.json"), strings.NewReader(`[{"name":"a","sql":"x"},{"name":"b","sql":"y"}]`), &out)

@@ -57,6 +57,10 @@ func (*stallEngine) Describe(context.Context, engine.Conn) (string, map[string]s
 	return "stall 1", map[string]string{"max_connections": "7"}, nil
 }
 
+func (*stallEngine) Ask(context.Context, engine.Conn, string) (string, error) {
+	return "", errors.New("a stall answers nothing")
+}
+
 func (e *stallEngine) Received() uint64 { return 100 * uint64(e.opened.Load()) }
 
 func (*stallEngine) Refusal(err error) engine.Reason {

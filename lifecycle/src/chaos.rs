@@ -121,9 +121,37 @@ pub fn namespaces(fault: &Fault) -> Vec<&str> {
     all
 }
 
+/// What is to be said about a version of Chaos Mesh; nothing where it is known to be safe. Before 2.7.3 its control server obeys
+/// everybody who reaches it (CVE-2025-59358).
+#[must_use]
+pub fn concern(version: &str) -> Option<String> {
+    let numbers: Option<Vec<u32>> = version.trim_start_matches('v').split(['-', '+']).next()?.split('.').map(|part| part.parse().ok()).collect();
+    match numbers.as_deref() {
+        Some([major, minor, patch]) if (*major, *minor, *patch) >= SAFE => None,
+        Some([major, minor, patch]) => Some(format!("Chaos Mesh {major}.{minor}.{patch} obeys everybody who reaches it (CVE-2025-59358): use 2.7.3 or newer")),
+        _ => Some(format!("Chaos Mesh calls its version {version:?}, which cannot be compared: it should be 2.7.3 or newer")),
+    }
+}
+
+/// The first version that asks who gives orders.
+const SAFE: (u32, u32, u32) = (2, 7, 3);
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_version_that_obeys_everybody_is_told() {
+        for safe in ["2.7.3", "v2.8.0", "2.10.0", "3.0.0", "2.7.3-rc1"] {
+            assert_eq!(concern(safe), None, "{safe}");
+        }
+        for unsafe_one in ["2.7.2", "v2.6.9", "1.99.99"] {
+            assert!(concern(unsafe_one).is_some_and(|said| said.contains("CVE-2025-59358")), "{unsafe_one}");
+        }
+        for strange in ["latest", "", "2.7", "v"] {
+            assert!(concern(strange).is_some_and(|said| said.contains("cannot be compared")), "{strange}");
+        }
+    }
 
     #[test]
     fn every_kind_is_read_back_and_no_other_is() {

@@ -116,4 +116,6 @@ scenarios! {
     fault_that_is_refused
     fault_waits_for_a_steady_load
     fault_waits_for_its_target
+    fault_follows_a_replaced_target
+    fault_with_too_many_targets
 }

@@ -66,6 +66,10 @@ pub struct Args {
     #[arg(long, env = "CRUCIBLE_PROMETHEUS_SOURCES", default_value = "")]
     pub prometheus_sources: PrometheusSources,
 
+    /// The most pods or machines that one fault may hit. A run with a fault that would hit more is refused before any load.
+    #[arg(long, env = "CRUCIBLE_CHAOS_MAX_TARGETS", default_value_t = 25)]
+    pub chaos_max_targets: u32,
+
     /// Where /healthz, /readyz and /metrics answer.
     #[arg(long, env = "CRUCIBLE_ADMIN_ADDRESS", default_value = "0.0.0.0:8080")]
     pub admin_address: SocketAddr,
@@ -188,6 +192,7 @@ impl Args {
             ledger_url,
             mirror_escape,
             prometheus_sources,
+            chaos_max_targets,
             admin_address,
             check_in_address,
             log,
@@ -200,7 +205,15 @@ impl Args {
         let ledger_url = ledger_url.filter(|url| !url.0.is_empty());
         let ledger = ledger_url.is_some();
         Config {
-            settings: Settings { namespace, worker_image, image_pull_policy: image_pull_policy.to_owned(), check_in_url, bucket: bucket.clone(), ledger },
+            settings: Settings {
+                namespace,
+                worker_image,
+                image_pull_policy: image_pull_policy.to_owned(),
+                check_in_url,
+                bucket: bucket.clone(),
+                ledger,
+                most_targets: chaos_max_targets,
+            },
             s3: S3Settings { bucket, endpoint: filled(s3_endpoint), worker_endpoint: filled(s3_worker_endpoint), region: s3_region },
             prometheus: prometheus_sources.0,
             pod_name,

@@ -86,6 +86,7 @@ pub const GRANTS: &[Grant] = &[
     Grant { scope: Scope::Watched, group: "", resource: "events", verbs: &["list"], why: "run::observe reads why a Job's pods are refused" },
     Grant { scope: Scope::Watched, group: "events.k8s.io", resource: "events", verbs: &["create"], why: "notices tells people what has happened" },
     Grant { scope: Scope::Watched, group: "", resource: "namespaces", verbs: &["get"], why: "chaos reads whether a namespace lets faults in" },
+    Grant { scope: Scope::Watched, group: "apps", resource: "deployments", verbs: &["list"], why: "chaos reads which version of Chaos Mesh is there" },
     fault("podchaos"),
     fault("networkchaos"),
     fault("stresschaos"),

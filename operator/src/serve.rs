@@ -103,6 +103,7 @@ async fn control(
         elected = led.wait_for(|leading| *leading) => if elected.is_err() { return },
         () = stop.cancelled() => return,
     }
+    crate::chaos::warn_of_versions(&ctx.client).await;
     tokio::join!(run::control(Arc::clone(&ctx), woken, stop.clone()), crate::plan::control(Arc::clone(&ctx), stop.clone()), crate::mirror::control(ctx, stop),);
 }
 

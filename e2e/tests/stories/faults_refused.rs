@@ -106,6 +106,8 @@ fn status(name: &str) -> FaultStatus {
         due_at: None,
         injected_at: None,
         recovered_at: None,
+        moves: 0,
+        over_at: None,
         message: None,
     }
 }

@@ -200,6 +200,24 @@ func (c *cassandraConn) Query(query int, args []driver.Value) (int64, error) {
 	}
 }
 
+func (e *cassandraEngine) Ask(ctx context.Context, conn Conn, sql string) (string, error) {
+	c, ok := conn.(*cassandraConn)
+	if !ok {
+		return "", errors.New("failed to ask the server: not a cassandra connection")
+	}
+	// The first page tells one row from more. With a page to begin at the driver asks for no other behind our back.
+	page := c.session.Query(sql).PageSize(2).PageState([]byte{}).IterContext(ctx)
+	rows, columns := page.NumRows(), len(page.Columns())
+	var value cassandraText
+	if rows == 1 && columns == 1 {
+		page.Scan(&value)
+	}
+	if err := page.Close(); err != nil {
+		return "", c.failed(err)
+	}
+	return string(value), single(rows, columns)
+}
+
 func (c *cassandraConn) failed(err error) error {
 	if c.ctx.Err() != nil {
 		c.lost = true

@@ -23,6 +23,7 @@ var cassandraSubject = subject{
 		"DROP TABLE IF EXISTS crucible_types",
 		`CREATE TABLE crucible_types (id int PRIMARY KEY, tiny tinyint, small smallint, whole bigint, huge varint, exact decimal, fraction double, single float, words text, plain ascii,
 			day date, at timestamp, hour time, key uuid, moment timeuuid, bytes blob, yes boolean, address inet, span duration, numbers list<int>, names set<text>, counts map<text, int>, nothing int)`,
+		"INSERT INTO crucible_types (id, whole, exact, words, day, at, hour, bytes, yes) VALUES (2, -9223372036854775808, 1234567890123456.7891, 'Taipei''s 台北', '2026-01-31', '2026-01-31T23:59:59.123+0000', '23:59:59.500', 0x00ff, true)",
 		"CREATE TABLE IF NOT EXISTS crucible_million (part int, id int, words text, PRIMARY KEY (part, id)) WITH compression = {'enabled': false}",
 	},
 	fill:      fillCassandra,
@@ -41,6 +42,14 @@ var cassandraSubject = subject{
 		{class: Connection, consistency: "three", statements: []string{"SELECT id FROM crucible_types WHERE id = 1"}},
 		{class: Connection, edit: func(target *Target) { target.Port = 1 }},
 	},
+	values: [][2]string{
+		{"SELECT COUNT(*) FROM crucible_types WHERE id = 2", "1"}, {"SELECT whole FROM crucible_types WHERE id = 2", "-9223372036854775808"},
+		{"SELECT exact FROM crucible_types WHERE id = 2", "1234567890123456.7891"}, {"SELECT words FROM crucible_types WHERE id = 2", "Taipei's 台北"},
+		{"SELECT day FROM crucible_types WHERE id = 2", "2026-01-31"}, {"SELECT at FROM crucible_types WHERE id = 2", "2026-01-31 23:59:59.123+0000"},
+		{"SELECT hour FROM crucible_types WHERE id = 2", "23:59:59.500000000"}, {"SELECT bytes FROM crucible_types WHERE id = 2", "0x00ff"},
+		{"SELECT yes FROM crucible_types WHERE id = 2", "true"}, {"SELECT nothing FROM crucible_types WHERE id = 2", "NULL"},
+	},
+	many: []string{"SELECT id FROM crucible_million LIMIT 3", "SELECT id FROM crucible_types WHERE id = 7", "SELECT key, release_version FROM system.local"},
 	types: []typeCase{
 		arrives("WholeNumber", "whole", int64(-9223372036854775808), " = -9223372036854775808"),
 		arrives("WholeNumberAsText", "whole", "5", " = 5"),

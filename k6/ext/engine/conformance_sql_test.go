@@ -32,6 +32,11 @@ func mysqlSubject(engine string) subject {
 			{class: Connection, edit: func(target *Target) { target.Port = 1 }},
 			{class: Overload, taken: true, edit: func(target *Target) { target.Username, target.Password = "crucible_busy", "busy" }},
 		},
+		values: [][2]string{
+			{"SELECT COUNT(*) FROM crucible_types", "1"}, {"SELECT whole FROM crucible_types", "-9223372036854775808"}, {"SELECT exact FROM crucible_types", "1234567890123456.7891"},
+			{"SELECT words FROM crucible_types", "Taipei's 台北"}, {"SELECT NULL", "NULL"},
+		},
+		many: []string{"SELECT 1 UNION ALL SELECT 2", "SELECT 1 FROM crucible_types WHERE id = 7", "SELECT 1, 2"},
 		types: []typeCase{
 			{name: "WholeNumber", sql: "SELECT 1 FROM crucible_types WHERE whole = ?", value: int64(-9223372036854775808)},
 			{name: "WholeNumberAsText", sql: "SELECT 1 FROM crucible_types WHERE id = ?", value: "1"},
@@ -74,6 +79,11 @@ var postgresSubject = subject{
 		{class: Connection, edit: func(target *Target) { target.Port = 1 }},
 		{class: Overload, edit: func(target *Target) { target.Username, target.Password = "crucible_busy", "busy" }},
 	},
+	values: [][2]string{
+		{"SELECT COUNT(*) FROM crucible_types", "1"}, {"SELECT whole FROM crucible_types", "-9223372036854775808"}, {"SELECT exact FROM crucible_types", "1234567890123456.7891"},
+		{"SELECT words FROM crucible_types", "Taipei's 台北"}, {"SELECT NULL::int", "NULL"},
+	},
+	many: []string{"SELECT 1 UNION ALL SELECT 2", "SELECT 1 FROM crucible_types WHERE id = 7", "SELECT 1, 2"},
 	types: []typeCase{
 		{name: "WholeNumber", sql: "SELECT 1 FROM crucible_types WHERE whole = $1", value: int64(-9223372036854775808)},
 		{name: "WholeNumberAsText", sql: "SELECT 1 FROM crucible_types WHERE id = $1", value: "1"},

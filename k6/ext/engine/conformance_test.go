@@ -50,6 +50,9 @@ type subject struct {
 	parameter string
 	classes   []classCase
 	types     []typeCase
+	// values are statements of one value, with that value as text.
+	values [][2]string
+	many   []string // statements of several rows, of none, and of several columns
 }
 
 // classCase brings the server to an error with the last of its statements, on one connection.
@@ -80,7 +83,7 @@ func TestConformance(t *testing.T) {
 	tests := map[string]func(*testing.T, subject){
 		"Connect": connects, "WrongPassword": refusesAWrongPassword, "MissingDatabase": namesAMissingDatabase, "TLS": keepsTLSModes,
 		"BadQuery": refusesBadQueries, "TimeOut": cancels, "MillionRows": dropsRows, "ErrorClasses": sortsErrors,
-		"ParameterTypes": bindsTypes, "GoneAndBack": survives,
+		"ParameterTypes": bindsTypes, "OneValue": answersOneValue, "GoneAndBack": survives,
 	}
 	if len(tests) != len(Conformance) {
 		t.Errorf("%d tests are documented, there are %d", len(Conformance), len(tests))
@@ -284,6 +287,30 @@ func keepsTLSModes(t *testing.T, s subject) {
 				t.Errorf("%d rows, %v", rows, err)
 			}
 		})
+	}
+}
+
+func answersOneValue(t *testing.T, s subject) {
+	e := s.open(t, s.target(t), s.one)
+	conn, err := e.Connect(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	for _, value := range s.values {
+		if got, err := e.Ask(ctx, conn, value[0]); got != value[1] || err != nil {
+			t.Errorf("%s: %q, %v; want %q", value[0], got, err, value[1])
+		}
+	}
+	for _, sql := range append(s.many, s.bad[0]) {
+		if got, err := e.Ask(ctx, conn, sql); err == nil {
+			t.Errorf("%s: %q, which is not one value", sql, got)
+		}
+	}
+	if got, err := e.Ask(ctx, conn, s.values[0][0]); got != s.values[0][1] || err != nil {
+		t.Errorf("after all of that: %q, %v", got, err)
 	}
 }
 

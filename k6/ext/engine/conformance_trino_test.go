@@ -29,6 +29,12 @@ var trinoSubject = subject{
 		{class: Other, statements: []string{"SELECT 1 / (SELECT 0)"}},
 		{class: Connection, edit: func(target *Target) { target.Port = 1 }},
 	},
+	values: [][2]string{
+		{"SELECT COUNT(*) FROM crucible_types", "1"}, {"SELECT whole FROM crucible_types", "-9223372036854775808"}, {"SELECT exact FROM crucible_types", "1234567890123456.7891"},
+		{"SELECT words FROM crucible_types", "Taipei's 台北"}, {"SELECT CAST(NULL AS integer)", "NULL"},
+		{"SELECT list FROM crucible_types", "[1,2]"}, {"SELECT yes FROM crucible_types", "true"},
+	},
+	many: []string{"SELECT 1 UNION ALL SELECT 2", "SELECT 1 FROM crucible_types WHERE id = 7", "SELECT 1, 2"},
 	types: []typeCase{
 		{name: "WholeNumber", sql: "SELECT 1 FROM crucible_types WHERE whole = ?", value: int64(-9223372036854775808)},
 		{name: "WholeNumberAsText", sql: "SELECT 1 FROM crucible_types WHERE id = ?", value: "1"},

@@ -18,6 +18,7 @@ var Conformance = []struct{ Name, Shows string }{
 	{"MillionRows", "1,000,000 rows, more than 100 MB, are dropped while the heap grows by less than 24 MiB"},
 	{"ErrorClasses", "each class of error that this engine can be brought to, from the server itself"},
 	{"ParameterTypes", "a value of each type is bound and found"},
+	{"OneValue", "a question with one value is answered with it as text, one with any other number of rows or columns with an error"},
 	{"GoneAndBack", "the server is killed in the middle of a query: an error of the class connection; refused while it is away; works when it is back"},
 }
 

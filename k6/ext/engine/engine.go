@@ -106,6 +106,9 @@ type Engine interface {
 	Refusal(err error) Reason
 	// Explain sorts an error of a running query.
 	Explain(err error) Failure
+	// Ask returns the one value that a query answers, off the hot path and without preparing anything: as the server writes
+	// it, NULL for none. Any other number of rows or columns than one is an error.
+	Ask(ctx context.Context, conn Conn, sql string) (string, error)
 	// Received is how many bytes all connections together have read so far, below TLS.
 	Received() uint64
 }
@@ -125,13 +128,6 @@ type Conn interface {
 	Kill(ctx context.Context) error
 	// Close says goodbye and frees the connection.
 	Close()
-}
-
-// Asker is an engine that can be asked for one value, off the hot path and without preparing anything.
-type Asker interface {
-	// Ask returns the one value that a query answers, as the server writes it; NULL for none. Any other number of rows
-	// or columns than one is an error.
-	Ask(ctx context.Context, conn Conn, sql string) (string, error)
 }
 
 // single says what is wrong with an answer that is not one value.

@@ -139,7 +139,6 @@ func (e *mysqlEngine) Describe(ctx context.Context, conn Conn) (string, map[stri
 	return version, settings, nil
 }
 
-// Ask implements Asker.
 func (e *mysqlEngine) Ask(ctx context.Context, conn Conn, sql string) (string, error) {
 	c, ok := conn.(*mysqlConn)
 	if !ok {

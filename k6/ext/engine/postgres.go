@@ -120,7 +120,6 @@ func (e *postgresEngine) Describe(ctx context.Context, conn Conn) (string, map[s
 	return c.conn.ParameterStatus("server_version"), settings, nil
 }
 
-// Ask implements Asker.
 func (e *postgresEngine) Ask(ctx context.Context, conn Conn, sql string) (string, error) {
 	c, ok := conn.(*postgresConn)
 	if !ok {

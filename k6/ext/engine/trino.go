@@ -6,6 +6,7 @@ package engine
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"database/sql/driver"
@@ -283,7 +284,9 @@ func (c *trinoConn) ask(more, sql string, each func(row []any)) error {
 		}
 		c.page.scan(content)
 		var page struct{ Data [][]any }
-		if err := json.Unmarshal(content, &page); err != nil {
+		numbers := json.NewDecoder(bytes.NewReader(content))
+		numbers.UseNumber() // as they are written
+		if err := numbers.Decode(&page); err != nil {
 			return fmt.Errorf("failed to read an answer: %w", err)
 		}
 		for _, row := range page.Data {
@@ -339,6 +342,37 @@ func (e *trinoEngine) Describe(ctx context.Context, conn Conn) (string, map[stri
 		}
 	})
 	return version, settings, nil
+}
+
+func (e *trinoEngine) Ask(_ context.Context, conn Conn, sql string) (string, error) {
+	c, ok := conn.(*trinoConn)
+	if !ok {
+		return "", errors.New("failed to ask the server: not a trino connection")
+	}
+	value, rows, columns := "", 0, 1
+	var failed error
+	err := c.ask("", sql, func(row []any) {
+		if rows, columns = rows+1, len(row); rows == 1 && columns == 1 {
+			value, failed = trinoText(row[0])
+		}
+	})
+	if err := errors.Join(err, failed); err != nil {
+		return "", err
+	}
+	return value, single(rows, columns)
+}
+
+// trinoText is a value as the server writes it; what is made of several values stays JSON.
+func trinoText(value any) (string, error) {
+	switch value := value.(type) {
+	case nil:
+		return "NULL", nil
+	case string:
+		return value, nil
+	default:
+		text, err := json.Marshal(value)
+		return string(text), err
+	}
 }
 
 func (c *trinoConn) Alive() bool { return !c.broken }

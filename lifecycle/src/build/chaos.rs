@@ -2,7 +2,7 @@
 //! never selects a pod of Crucible.
 
 use crucible_crds::{
-    Fault,
+    Duration, Fault,
     chaos::{Chaos, HttpChaos, NetworkChaos, PhysicalMachineChaos},
     fault::{FaultStatus, FaultTarget, Mode, PodSelector},
 };
@@ -18,13 +18,14 @@ use crate::{
 /// The port of chaosd.
 const CHAOSD_PORT: u16 = 31767;
 
-/// The Chaos Mesh object that injects a fault. `workers` are the addresses of the run's workers, for a partition from them.
+/// The Chaos Mesh object that injects a fault for as long as it `lasts`. `workers` are the addresses of the run's workers, for a
+/// partition from them.
 #[must_use]
-pub fn chaos(run: &RunIdentity, fault: &Fault, status: &FaultStatus, workers: &[String]) -> Value {
+pub fn chaos(run: &RunIdentity, fault: &Fault, status: &FaultStatus, lasts: &Duration, workers: &[String]) -> Value {
     let mut of_child = labels::of_child(&run.uid, "fault");
     of_child.insert(FAULT.to_owned(), fault.name.to_string());
     let mut spec = parameters(&fault.chaos, workers);
-    spec.insert("duration".to_owned(), json!(fault.duration.to_string()));
+    spec.insert("duration".to_owned(), json!(lasts.to_string()));
     aim(&fault.target, &mut spec);
     json!({
         "apiVersion": format!("{GROUP}/{VERSION}"),

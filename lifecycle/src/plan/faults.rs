@@ -1,7 +1,7 @@
 //! Faults that cannot be injected as they are written: windows that no load fills, names that are not there. What the
 //! schema refuses is refused here again where a mistake would hit the wrong thing.
 
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
 
 use crucible_crds::{
     Fault, TestPlanSpec,
@@ -32,6 +32,41 @@ pub(super) fn check(spec: &TestPlanSpec, problems: &mut Problems) {
             problems.add(format!("spec.slos[{index}].fault"), format!("there is no fault {fault}; there are {known}"));
         }
     }
+}
+
+/// Pairs of faults that may hit the same target at the same time: two causes for whatever is measured then.
+pub fn overlaps(spec: &TestPlanSpec) -> Vec<String> {
+    let mut said = Vec::new();
+    for (index, later) in spec.faults.iter().enumerate() {
+        for earlier in &spec.faults[..index] {
+            let both = window(spec, earlier).zip(window(spec, later));
+            if both.is_some_and(|(one, other)| one.start < other.end && other.start < one.end) && may_share(&earlier.target, &later.target) {
+                said.push(format!("{} and {}", earlier.name, later.name));
+            }
+        }
+    }
+    said
+}
+
+/// From when to when a fault is on, after the start of the load; nothing where only the load itself tells.
+fn window(spec: &TestPlanSpec, fault: &Fault) -> Option<Range<Duration>> {
+    let position = spec.load.stages.iter().position(|stage| fault.start.stage.as_ref() == Some(&stage.name))?;
+    let before: Duration = spec.load.stages.iter().take(position).map(|stage| stage.duration.span()).sum();
+    let begins = before.saturating_add(fault.start.after.span());
+    Some(begins..begins.saturating_add(fault.duration.span()))
+}
+
+/// Whether something could be a target of both.
+fn may_share(one: &FaultTarget, other: &FaultTarget) -> bool {
+    let machines = |target: &FaultTarget| target.machines.as_ref().map(|machines| machines.addresses.clone()).unwrap_or_default();
+    let others = machines(other);
+    if machines(one).iter().any(|address| others.contains(address)) {
+        return true;
+    }
+    one.pods.as_ref().zip(other.pods.as_ref()).is_some_and(|(one, other)| {
+        let contradict = |(key, value)| other.label_selectors.get(key).is_some_and(|theirs| theirs != value);
+        one.namespaces.iter().any(|namespace| other.namespaces.contains(namespace)) && !one.label_selectors.iter().any(contradict)
+    })
 }
 
 /// The fault begins in a stage that there is, and is over when the load is.

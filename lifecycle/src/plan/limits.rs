@@ -6,7 +6,7 @@ use crucible_crds::{
     TestPlanSpec,
     fixture::FixtureUse,
     observe::PrometheusSource,
-    test_plan::{Deadlines, Engine, Load, Metric, Slo},
+    test_plan::{Deadlines, Load, Metric, Slo},
 };
 
 use super::HostPort;
@@ -52,13 +52,6 @@ pub(super) fn check(spec: &TestPlanSpec, problems: &mut Problems) {
         check_prometheus(source, &format!("spec.observe.prometheus[{index}]"), problems);
     }
     check_deadlines(&spec.deadlines, problems);
-    match spec.target.engine {
-        Engine::Mysql | Engine::Doris | Engine::Postgres => {}
-        Engine::Trino | Engine::Cassandra if spec.workload.invariants.is_empty() => {}
-        Engine::Trino | Engine::Cassandra => {
-            problems.add("spec.workload.invariants", format!("this version cannot ask {} for invariants", spec.target.engine.as_str()));
-        }
-    }
 }
 
 fn check_prometheus(source: &PrometheusSource, path: &str, problems: &mut Problems) {

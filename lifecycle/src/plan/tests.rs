@@ -227,18 +227,25 @@ fn a_limit_about_a_fault_names_one_that_there_is() {
 }
 
 #[test]
-fn invariants_are_refused_where_nobody_can_ask_for_them() {
-    let invariants = json!([{"name": "rows", "sql": "SELECT 1", "expect": "1"}]);
-    let said = |engine: &str| {
-        let mut plan = plan();
-        plan["workload"]["invariants"] = invariants.clone();
-        plan["target"]["engine"] = json!(engine);
-        let problems = resolve(&serde_json::from_value(plan).unwrap(), &[WORKLOAD]).err().unwrap_or_default();
-        problems.iter().map(ToString::to_string).filter(|line| line.contains("invariants")).collect::<Vec<_>>()
+fn faults_that_may_hit_the_same_target_at_the_same_time_are_told() {
+    let fault = |name: &str, after: &str, namespace: &str, app: &str| {
+        json!({"name": name, "start": {"stage": "steady", "after": after}, "duration": "10s", "chaos": {"podChaos": {"action": "pod-kill"}},
+            "target": {"mode": "one", "pods": {"namespaces": [namespace], "labelSelectors": {"app": app}}}})
     };
-    assert_eq!((said("mysql"), said("doris"), said("postgres")), (vec![], vec![], vec![]));
-    assert_eq!(said("trino"), ["spec.workload.invariants: this version cannot ask trino for invariants"]);
-    assert_eq!(said("cassandra"), ["spec.workload.invariants: this version cannot ask cassandra for invariants"]);
+    let first = || fault("first", "5s", "sut", "db");
+    let table = [
+        (fault("second", "14s", "sut", "db"), vec!["first and second"]),
+        (fault("second", "15s", "sut", "db"), vec![]),
+        (fault("second", "5s", "other", "db"), vec![]),
+        (fault("second", "5s", "sut", "proxy"), vec![]),
+    ];
+    for (second, said) in table {
+        assert_eq!(crate::plan::overlaps(&with("/faults", json!([first(), second]))), said, "{second}");
+    }
+    let mut tier = first();
+    tier["name"] = json!("tier");
+    tier["target"]["pods"]["labelSelectors"] = json!({"tier": "data"});
+    assert_eq!(crate::plan::overlaps(&with("/faults", json!([first(), tier]))), ["first and tier"], "a pod may carry both labels");
 }
 
 #[test]

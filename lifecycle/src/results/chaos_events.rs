@@ -115,6 +115,8 @@ mod tests {
             due_at: None,
             injected_at: Some(at("2026-03-07T12:00:21Z")),
             recovered_at: Some(at("2026-03-07T12:00:31Z")),
+            moves: 0,
+            over_at: None,
             message: None,
         };
         let expected = json!({"events": [{

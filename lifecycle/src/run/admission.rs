@@ -192,6 +192,11 @@ fn freeze(observed: &Observed, draft: &mut Draft, plan: FrozenPlan) -> Step {
     draft.status.faults = faults::listed(&plan, draft.now);
     let message = format!("TestPlan {} was frozen with {} queries", plan.plan_name, plan.queries.len());
     draft.notice(Severity::Normal, Reason::PlanFrozen, message.clone());
+    let overlaps = plan::overlaps(&plan.spec);
+    if !overlaps.is_empty() {
+        let all = overlaps.join(", ");
+        draft.notice(Severity::Warning, Reason::FaultsOverlap, format!("Faults may hit the same target at the same time, which leaves two causes: {all}"));
+    }
     draft.plan = Some(plan);
     draft.go(Phase::Queued, Reason::PlanFrozen, message)
 }

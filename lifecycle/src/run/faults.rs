@@ -56,6 +56,8 @@ pub fn listed(plan: &FrozenPlan, now: Timestamp) -> Vec<FaultStatus> {
             due_at: None,
             injected_at: None,
             recovered_at: None,
+            moves: 0,
+            over_at: None,
             message: None,
         }
     };
@@ -66,6 +68,7 @@ pub fn listed(plan: &FrozenPlan, now: Timestamp) -> Vec<FaultStatus> {
 pub fn tend(observed: &Observed, draft: &mut Draft, plan: &FrozenPlan) {
     each(draft, plan, |draft, fault, status| match status.phase {
         FaultPhase::Waiting => await_time(observed, draft, plan, fault, status),
+        FaultPhase::Moving => follow_target(observed, draft, plan, fault, status),
         FaultPhase::Injecting | FaultPhase::Injected | FaultPhase::Healing | FaultPhase::Stuck => follow::follow(observed, draft, fault, status),
         FaultPhase::Healed | FaultPhase::Skipped => {}
     });
@@ -86,7 +89,7 @@ pub enum Health {
 pub fn heal(observed: &Observed, draft: &mut Draft, plan: &FrozenPlan) -> Health {
     each(draft, plan, |draft, fault, status| match status.phase {
         FaultPhase::Waiting => give_up(observed, draft, fault, status),
-        FaultPhase::Injecting | FaultPhase::Injected => {
+        FaultPhase::Injecting | FaultPhase::Injected | FaultPhase::Moving => {
             follow::follow(observed, draft, fault, status);
             follow::cut_short(observed, draft, fault, status);
         }
@@ -142,7 +145,7 @@ fn may_exist(status: &FaultStatus, now: Timestamp) -> bool {
     match status.phase {
         FaultPhase::Skipped => false,
         FaultPhase::Waiting => status.due_at.as_ref().is_some_and(|due| due.0 <= now),
-        FaultPhase::Injecting | FaultPhase::Injected | FaultPhase::Healing | FaultPhase::Stuck | FaultPhase::Healed => true,
+        FaultPhase::Injecting | FaultPhase::Injected | FaultPhase::Moving | FaultPhase::Healing | FaultPhase::Stuck | FaultPhase::Healed => true,
     }
 }
 
@@ -183,26 +186,47 @@ fn await_time(observed: &Observed, draft: &mut Draft, plan: &FrozenPlan, fault: 
             follow::follow(observed, draft, fault, status);
         }
         Seen::Absent if draft.now >= over => skip(draft, status, "its time had passed before it could be injected"),
-        Seen::Absent => inject(draft, plan, fault, status, view),
+        Seen::Absent => inject(observed, draft, plan, fault, status, view),
         Seen::Unreadable(_) => draft.wake_after(AGAIN),
     }
 }
 
-fn inject(draft: &mut Draft, plan: &FrozenPlan, fault: &Fault, status: &mut FaultStatus, view: &FaultView) {
-    match ground::stands(fault, view) {
+/// Lets go of a target that was replaced, then injects the fault into what took its place, for the time that is left.
+fn follow_target(observed: &Observed, draft: &mut Draft, plan: &FrozenPlan, fault: &Fault, status: &mut FaultStatus) {
+    draft.wake_after(AGAIN);
+    let Some(view) = observed.faults.get(&status.name) else { return };
+    match &view.object {
+        // The operator died between making the new one and writing that down.
+        Seen::Found(object) if !object.deleting && object.created.as_second() >= status.phase_since.0.as_second() => {
+            enter(status, FaultPhase::Injecting, draft.now);
+            follow::follow(observed, draft, fault, status);
+        }
+        Seen::Found(object) if !object.deleting => draft.remove.extend(gone(status, Healing::Delete)),
+        Seen::Absent if follow::left(draft, status) >= follow::WORTH_MOVING => inject(observed, draft, plan, fault, status, view),
+        Seen::Absent => follow::follow(observed, draft, fault, status),
+        Seen::Found(_) | Seen::Unreadable(_) => {}
+    }
+}
+
+fn inject(observed: &Observed, draft: &mut Draft, plan: &FrozenPlan, fault: &Fault, status: &mut FaultStatus, view: &FaultView) {
+    match ground::stands(&observed.settings, fault, view) {
         Ground::Ready(matching) => status.targets = matching,
-        Ground::Refused(why) => return skip(draft, status, &why),
+        Ground::Refused(why) if status.phase == FaultPhase::Waiting => return skip(draft, status, &why),
         // A pod that an earlier fault has killed may come back while there is time.
-        Ground::Lacking(why) | Ground::Unknown(why) => {
+        Ground::Refused(why) | Ground::Lacking(why) | Ground::Unknown(why) => {
             status.message = Some(bounded(why, 512));
             return draft.wake_after(AGAIN);
         }
     }
     let workers = view.workers.found().cloned().unwrap_or_default();
-    let object = build::chaos::chaos(&plan.run, fault, status, &workers);
+    let lasts = if status.over_at.is_some() { crucible_crds::Duration::of(follow::left(draft, status)) } else { fault.duration.clone() };
+    let object = build::chaos::chaos(&plan.run, fault, status, &lasts, &workers);
     draft.ensure.push(Child::Fault { kind: Kind::of(fault), object: Box::new(object) });
-    let late = status.due_at.as_ref().map_or(Duration::ZERO, |due| draft.since(due.0));
-    status.message = (late >= Duration::from_secs(2)).then(|| format!("it was injected {} s late", late.as_secs()));
+    (status.confirmed, status.recovered_at) = (false, None);
+    if status.phase == FaultPhase::Waiting {
+        let late = status.due_at.as_ref().map_or(Duration::ZERO, |due| draft.since(due.0));
+        status.message = (late >= Duration::from_secs(2)).then(|| format!("it was injected {} s late", late.as_secs()));
+    }
     enter(status, FaultPhase::Injecting, draft.now);
     draft.wake_after(AGAIN);
 }

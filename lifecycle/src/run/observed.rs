@@ -60,6 +60,8 @@ pub struct FaultView {
     pub matching: Seen<u32>,
     /// The Chaos Mesh object that injects it.
     pub object: Seen<ChaosObject>,
+    /// Targets of that object that are not there any more, where something took their place. Asked while the fault is on.
+    pub replaced: Seen<Vec<String>>,
     /// Why the API server or Chaos Mesh refuses the object, where it does.
     pub refused: Option<String>,
     /// The addresses of the run's workers, where the fault cuts them off.
@@ -75,6 +77,7 @@ impl FaultView {
             namespaces: BTreeMap::new(),
             matching: Seen::not_asked(),
             object: Seen::not_asked(),
+            replaced: Seen::not_asked(),
             refused: None,
             workers: Seen::not_asked(),
         }
@@ -96,6 +99,8 @@ pub struct Settings {
     pub bucket: String,
     /// Whether there is a ledger that runs are mirrored to.
     pub ledger: bool,
+    /// The most pods or machines that one fault may hit.
+    pub most_targets: u32,
 }
 
 /// A plan with the texts of its workload.

@@ -20,13 +20,15 @@ pub struct Chaos {
     pub unreadable: bool,
     pub refused: Option<String>,
     pub pods: u32,
+    /// Targets that were replaced.
+    pub replaced: Vec<String>,
     /// By fault.
     objects: BTreeMap<String, (String, ChaosObject)>,
 }
 
 impl Default for Chaos {
     fn default() -> Self {
-        Self { missing: false, closed: false, unreadable: false, refused: None, pods: 1, objects: BTreeMap::new() }
+        Self { missing: false, closed: false, unreadable: false, refused: None, pods: 1, replaced: Vec::new(), objects: BTreeMap::new() }
     }
 }
 
@@ -38,6 +40,7 @@ impl Chaos {
             namespaces: chaos::namespaces(fault).into_iter().map(|namespace| (namespace.to_owned(), Seen::Found(!self.closed))).collect(),
             matching: if self.unreadable { Seen::Unreadable(away()) } else { Seen::Found(self.pods) },
             object: if self.unreadable { Seen::Unreadable(away()) } else { self.objects.get(&*fault.name).map(|(_, object)| object.clone()).into() },
+            replaced: self.objects.get(&*fault.name).map(|_| self.replaced.clone()).into(),
             refused: self.refused.as_ref().filter(|name| **name == *fault.name.0).map(|_| "admission webhook denied the request".to_owned()),
             workers: Seen::Found(vec!["10.1.0.7".to_owned(), "10.1.0.8".to_owned()]),
         };
@@ -46,8 +49,8 @@ impl Chaos {
 
     pub fn make(&mut self, kind: Kind, object: &Value, now: Timestamp) -> String {
         let (name, fault) = (object["metadata"]["name"].as_str().unwrap(), object["metadata"]["labels"]["crucible.dev/fault"].as_str().unwrap());
-        assert!(object["spec"]["duration"].is_string(), "every fault has a duration");
-        let told = format!("ensure {}/{name}", kind.resource());
+        let duration = object["spec"]["duration"].as_str().expect("every fault has a duration");
+        let told = format!("ensure {}/{name} for {duration}", kind.resource());
         if self.refused.as_deref() == Some(fault) {
             return format!("{told} (refused)");
         }

@@ -5,7 +5,8 @@
 //! | Pending              | all                    | whether Chaos Mesh is there, namespaces    |
 //! | `WaitingRoom`        | all                    | namespaces, targets                        |
 //! | Executing            | due ones               | namespaces, targets, object                |
-//! | Executing            | those that are on      | object                                     |
+//! | Executing            | those that are on      | object, whether its targets were replaced  |
+//! | Executing            | those that move        | namespaces, targets, object                |
 //! | every later one      | those that ever were on | object                                    |
 
 use std::collections::BTreeMap;
@@ -35,6 +36,7 @@ struct Asks {
     namespaces: bool,
     targets: bool,
     object: bool,
+    replaced: bool,
 }
 
 /// The table above.
@@ -45,7 +47,7 @@ fn asks(phase: Phase, deleting: bool, status: Option<&FaultStatus>, now: Timesta
     let ever_on = match fault {
         FaultPhase::Waiting => due,
         FaultPhase::Skipped => false,
-        FaultPhase::Injecting | FaultPhase::Injected | FaultPhase::Healing | FaultPhase::Stuck | FaultPhase::Healed => true,
+        FaultPhase::Injecting | FaultPhase::Injected | FaultPhase::Moving | FaultPhase::Healing | FaultPhase::Stuck | FaultPhase::Healed => true,
     };
     match phase {
         _ if deleting => Asks { object: ever_on, ..nothing },
@@ -53,8 +55,8 @@ fn asks(phase: Phase, deleting: bool, status: Option<&FaultStatus>, now: Timesta
         Phase::Queued | Phase::Loading => nothing,
         Phase::WaitingRoom => Asks { namespaces: true, targets: true, ..nothing },
         Phase::Executing => {
-            let inject = fault == FaultPhase::Waiting && due;
-            Asks { namespaces: inject, targets: inject, object: inject || fault.is_on(), ..nothing }
+            let inject = fault == FaultPhase::Waiting && due || fault == FaultPhase::Moving;
+            Asks { namespaces: inject, targets: inject, object: inject || fault.is_on(), replaced: fault == FaultPhase::Injected, ..nothing }
         }
         Phase::Collecting | Phase::Stopping | Phase::Completed | Phase::Failed => Asks { object: ever_on, ..nothing },
     }
@@ -99,6 +101,9 @@ impl Reading<'_> {
             view.object = chaos.object(kind, &status.namespace, &status.object).await;
             view.refused = self.ctx.memory.refusal(&self.key.uid, &status.object);
         }
+        if let (true, Some(pods), Seen::Found(object)) = (asks.replaced, fault.and_then(|fault| fault.target.pods.as_ref()), &view.object) {
+            view.replaced = chaos.replaced(pods, object).await;
+        }
         view
     }
 
@@ -141,8 +146,8 @@ mod tests {
     use super::*;
 
     fn letters(asks: Asks) -> String {
-        let Asks { served, namespaces, targets, object } = asks;
-        let columns = [(served, 's'), (namespaces, 'n'), (targets, 't'), (object, 'o')];
+        let Asks { served, namespaces, targets, object, replaced } = asks;
+        let columns = [(served, 's'), (namespaces, 'n'), (targets, 't'), (object, 'o'), (replaced, 'r')];
         columns.iter().filter(|(asked, _)| *asked).map(|(_, letter)| *letter).collect()
     }
 
@@ -160,6 +165,8 @@ mod tests {
             due_at: Some(at(due)),
             injected_at: None,
             recovered_at: None,
+            moves: 0,
+            over_at: None,
             message: None,
         }
     }
@@ -167,21 +174,22 @@ mod tests {
     #[test]
     fn each_phase_reads_what_it_needs_of_a_fault() {
         let now = Timestamp::from_second(100).unwrap();
-        // phase of the run; a fault that waits, is due, is on, was healed, was skipped; a deleted run whose fault is on
+        // phase of the run; a fault that waits, is due, is on, moves, was healed, was skipped; a deleted run whose fault is on
         let table = [
-            (Phase::Pending, ["sn", "sn", "sn", "sn", "sn"], "o"),
-            (Phase::Queued, ["", "", "", "", ""], "o"),
-            (Phase::WaitingRoom, ["nt", "nt", "nt", "nt", "nt"], "o"),
-            (Phase::Executing, ["", "nto", "o", "", ""], "o"),
-            (Phase::Collecting, ["", "o", "o", "o", ""], "o"),
-            (Phase::Stopping, ["", "o", "o", "o", ""], "o"),
-            (Phase::Completed, ["", "o", "o", "o", ""], "o"),
-            (Phase::Failed, ["", "o", "o", "o", ""], "o"),
+            (Phase::Pending, ["sn", "sn", "sn", "sn", "sn", "sn"], "o"),
+            (Phase::Queued, ["", "", "", "", "", ""], "o"),
+            (Phase::WaitingRoom, ["nt", "nt", "nt", "nt", "nt", "nt"], "o"),
+            (Phase::Executing, ["", "nto", "or", "nto", "", ""], "o"),
+            (Phase::Collecting, ["", "o", "o", "o", "o", ""], "o"),
+            (Phase::Stopping, ["", "o", "o", "o", "o", ""], "o"),
+            (Phase::Completed, ["", "o", "o", "o", "o", ""], "o"),
+            (Phase::Failed, ["", "o", "o", "o", "o", ""], "o"),
         ];
         let faults = [
             status(FaultPhase::Waiting, 101),
             status(FaultPhase::Waiting, 100),
             status(FaultPhase::Injected, 50),
+            status(FaultPhase::Moving, 50),
             status(FaultPhase::Healed, 50),
             status(FaultPhase::Skipped, 50),
         ];

@@ -19,9 +19,11 @@ fn spec_of(target: &str, kind: &str) -> Value {
         due_at: None,
         injected_at: None,
         recovered_at: None,
+        moves: 0,
+        over_at: None,
         message: None,
     };
-    chaos(&run, &fault, &status, &["10.1.0.7".to_owned(), "10.1.0.8".to_owned()])
+    chaos(&run, &fault, &status, &fault.duration, &["10.1.0.7".to_owned(), "10.1.0.8".to_owned()])
 }
 
 const PODS: &str = "{mode: all, pods: {namespaces: [sut], labelSelectors: {app: db}}}";

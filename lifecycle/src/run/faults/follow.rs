@@ -26,6 +26,18 @@ const CONFIRMATION: Duration = Duration::from_mins(1);
 const GENTLE: Duration = Duration::from_secs(10);
 /// How long healing may take before it counts as stuck.
 pub(super) const RECOVERY: Duration = Duration::from_mins(1);
+/// How much of a fault's time has to be left for it to follow a target that was replaced.
+pub(super) const WORTH_MOVING: Duration = Duration::from_secs(5);
+
+/// How much of a fault's time is left, where it was injected anew before or is about to be.
+pub(super) fn left(draft: &Draft, status: &FaultStatus) -> Duration {
+    status.over_at.as_ref().map_or(Duration::ZERO, |over| draft.until(over.0))
+}
+
+/// When the time of a fault is over. Its object's own duration counts from its creation.
+fn ends(fault: &Fault, status: &FaultStatus, object: &ChaosObject) -> Timestamp {
+    status.over_at.as_ref().map_or_else(|| later(object.created, fault.duration.span()), |over| over.0)
+}
 
 /// Takes in what the object says.
 pub(super) fn follow(observed: &Observed, draft: &mut Draft, fault: &Fault, status: &mut FaultStatus) {
@@ -34,6 +46,7 @@ pub(super) fn follow(observed: &Observed, draft: &mut Draft, fault: &Fault, stat
         Some(Seen::Found(object)) => {
             take_in(draft, status, object);
             advance(draft, fault, status, object);
+            go_after(observed, draft, fault, status, object);
             press(draft, fault, status, object);
         }
         Some(Seen::Absent) => {
@@ -48,7 +61,7 @@ pub(super) fn follow(observed: &Observed, draft: &mut Draft, fault: &Fault, stat
 
 /// Ends a fault before its time. What is over in a moment has nothing to heal; what was not confirmed by now will not be.
 pub(super) fn cut_short(observed: &Observed, draft: &mut Draft, fault: &Fault, status: &mut FaultStatus) {
-    if !matches!(status.phase, FaultPhase::Injecting | FaultPhase::Injected) {
+    if !matches!(status.phase, FaultPhase::Injecting | FaultPhase::Injected | FaultPhase::Moving) {
         return;
     }
     if let Some(object) = observed.faults.get(&status.name).and_then(|view| view.object.found()) {
@@ -64,7 +77,8 @@ fn take_in(draft: &mut Draft, status: &mut FaultStatus, object: &ChaosObject) {
     if targets > 0 {
         status.targets = targets;
     }
-    status.injected_at = object.first_hit().map(MicroTime).or(status.injected_at.take());
+    let first = object.first_hit().map(MicroTime);
+    status.injected_at = if status.moves == 0 { first.or(status.injected_at.take()) } else { status.injected_at.take().or(first) };
     if object.is_confirmed() && !status.confirmed {
         status.confirmed = true;
         let late = status.message.as_ref().map(|message| format!("; {message}")).unwrap_or_default();
@@ -77,7 +91,7 @@ fn take_in(draft: &mut Draft, status: &mut FaultStatus, object: &ChaosObject) {
 
 /// Moves the fault on as far as the object says.
 fn advance(draft: &mut Draft, fault: &Fault, status: &mut FaultStatus, object: &ChaosObject) {
-    let ends = later(object.created, fault.duration.span());
+    let ends = ends(fault, status, object);
     if chaos::is_momentary(fault) && status.confirmed {
         return healed(draft, status, object.last_hit().map(MicroTime));
     }
@@ -102,6 +116,7 @@ fn advance(draft: &mut Draft, fault: &Fault, status: &mut FaultStatus, object: &
         FaultPhase::Waiting
         | FaultPhase::Injecting
         | FaultPhase::Injected
+        | FaultPhase::Moving
         | FaultPhase::Healing
         | FaultPhase::Stuck
         | FaultPhase::Healed
@@ -109,12 +124,33 @@ fn advance(draft: &mut Draft, fault: &Fault, status: &mut FaultStatus, object: &
     }
 }
 
+/// Leaves targets that are not there any more for what took their place. Chaos Mesh chooses its targets once; a fault of a pod that
+/// was replaced would be over long before its time. Those that were not replaced are healed for the moment that it takes.
+fn go_after(observed: &Observed, draft: &mut Draft, fault: &Fault, status: &mut FaultStatus, object: &ChaosObject) {
+    let replaced = observed.faults.get(&status.name).and_then(|view| view.replaced.found()).map(Vec::as_slice).unwrap_or_default();
+    if status.phase != FaultPhase::Injected || replaced.is_empty() || chaos::is_momentary(fault) {
+        return;
+    }
+    let over = ends(fault, status, object);
+    if draft.until(over) < WORTH_MOVING {
+        return;
+    }
+    status.over_at = Some(MicroTime(over));
+    status.moves += 1;
+    status.recovered_at = Some(MicroTime(draft.now));
+    let message = format!("Fault {} follows its targets: {} replaced while it was on", status.name, replaced.join(", "));
+    draft.notice(Severity::Normal, Reason::FaultMoved, message.clone());
+    status.message = Some(bounded(message, 512));
+    enter(status, FaultPhase::Moving, draft.now);
+    draft.remove.extend(gone(status, Healing::Delete));
+}
+
 /// Presses for healing what should be healed: gently first, so that the object stays and says when, then by deleting it.
 fn press(draft: &mut Draft, fault: &Fault, status: &FaultStatus, object: &ChaosObject) {
     if !matches!(status.phase, FaultPhase::Healing | FaultPhase::Stuck) || object.deleting {
         return;
     }
-    let early = draft.now < later(object.created, fault.duration.span());
+    let early = draft.now < ends(fault, status, object);
     let impatient = status.phase == FaultPhase::Stuck || draft.since(status.phase_since.0) >= GENTLE;
     let by = if chaos::is_momentary(fault) || impatient {
         Healing::Delete

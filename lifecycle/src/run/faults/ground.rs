@@ -9,7 +9,7 @@ use crate::{
     run::{
         admission::Refusal,
         draft::Draft,
-        observed::{FaultView, Observed},
+        observed::{FaultView, Observed, Settings},
     },
     seen::Seen,
 };
@@ -61,7 +61,7 @@ pub fn on_target(observed: &Observed, draft: &mut Draft, plan: &FrozenPlan) -> G
     super::each(draft, plan, |_, fault, status| {
         let unknown = FaultView::not_asked();
         let view = observed.faults.get(&status.name).unwrap_or(&unknown);
-        match stands(fault, view) {
+        match stands(&observed.settings, fault, view) {
             Ground::Ready(targets) => status.targets = targets,
             other if worst == Ground::Ready(0) => worst = other,
             _ => {}
@@ -71,7 +71,18 @@ pub fn on_target(observed: &Observed, draft: &mut Draft, plan: &FrozenPlan) -> G
 }
 
 /// Whether a fault can be injected now.
-pub(super) fn stands(fault: &Fault, view: &FaultView) -> Ground {
+pub(super) fn stands(settings: &Settings, fault: &Fault, view: &FaultView) -> Ground {
+    match reach(fault, view) {
+        Ground::Ready(targets) if targets > settings.most_targets => {
+            let most = settings.most_targets;
+            Ground::Refused(format!("Fault {} would hit {targets} targets; the operator lets no fault hit more than {most}", fault.name))
+        }
+        other => other,
+    }
+}
+
+/// How many targets a fault would hit.
+fn reach(fault: &Fault, view: &FaultView) -> Ground {
     match entry(fault, view) {
         Ground::Ready(_) => {}
         other => return other,

@@ -45,6 +45,7 @@ pub fn context(world: &World, line: &Arc<Line>) -> (Context, tokio::sync::mpsc::
         check_in_url: "http://operator:9090".to_owned(),
         bucket: "memory".to_owned(),
         ledger: world.ledger.is_some(),
+        most_targets: 25,
     };
     Context::new(abilities, settings, None, Arc::new(Metrics::default()))
 }
