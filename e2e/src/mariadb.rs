@@ -36,6 +36,11 @@ pub async fn ended_at() -> Result<Timestamp> {
     said.parse().with_context(|| format!("the kubelet does not say when the last container ended, but {said:?}"))
 }
 
+/// Takes its pod away; the cluster makes another one.
+pub async fn replace() -> Result<()> {
+    kubectl(&["--namespace=sut", "delete", "pods", "--selector=app.kubernetes.io/component=mariadb", "--wait=false"]).await.map(drop)
+}
+
 /// Waits until the server answers.
 pub async fn answers() -> Result<()> {
     eventually("MariaDB answers", Duration::from_mins(1), || async { Ok(ask("DO 0").await.ok()) }).await.map(|_| ())

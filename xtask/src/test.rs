@@ -25,6 +25,9 @@ pub struct Args {
     /// Leave the cluster up, also where this command started it
     #[arg(long)]
     keep: bool,
+    /// Run the rings alone whose names hold one of these words, after the preparation and the installation; for work on one of them
+    #[arg(long, value_name = "WORD")]
+    only: Vec<String>,
 }
 
 impl Args {
@@ -33,22 +36,28 @@ impl Args {
         let start = Instant::now();
         let was_up = cluster::current().is_ok_and(|cluster| cluster.is_some());
         let mut total = Tally::default();
+        let asked = |name: &str| self.only.is_empty() || self.only.iter().any(|word| name.contains(word.as_str()));
+        let run = |total: &mut Tally, name: &str, of: &dyn Fn() -> Result<((), Tally)>| {
+            if asked(name) {
+                ring(total, name, of);
+            }
+        };
         // First what takes longest and needs nobody: the programs of the cluster beside those of the workspace.
         let cluster = ring(&mut total, "preparation", || prepare(&self.cluster));
-        ring(&mut total, "lint", rings::lint);
-        ring(&mut total, "unit tests, scenarios and fault sweeps", rings::units);
-        ring(&mut total, "Go", go::run);
-        ring(&mut total, "engines on real servers", || Ok(((), go::engines())));
-        ring(&mut total, "chart", rings::chart);
+        run(&mut total, "lint", &rings::lint);
+        run(&mut total, "unit tests, scenarios and fault sweeps", &rings::units);
+        run(&mut total, "Go", &go::run);
+        run(&mut total, "engines on real servers", &|| Ok(((), go::engines())));
+        run(&mut total, "chart", &rings::chart);
         if let Some(cluster) = &cluster {
             let failed_before = total.failed;
             if ring(&mut total, "installation", || install(cluster)).is_some() {
-                ring(&mut total, "k6 against MariaDB", || go::integration(cluster));
-                ring(&mut total, "ledger against PostgreSQL", || rings::ledger(cluster));
-                ring(&mut total, "vault against the S3 server", || rings::vault(cluster));
-                ring(&mut total, "REST contract, from outside", || contract::run(cluster));
-                ring(&mut total, "MCP, from outside", || mcp::run(cluster));
-                ring(&mut total, "stories on the cluster", || rings::stories(cluster));
+                run(&mut total, "k6 against MariaDB", &|| go::integration(cluster));
+                run(&mut total, "ledger against PostgreSQL", &|| rings::ledger(cluster));
+                run(&mut total, "vault against the S3 server", &|| rings::vault(cluster));
+                run(&mut total, "REST contract, from outside", &|| contract::run(cluster));
+                run(&mut total, "MCP, from outside", &|| mcp::run(cluster));
+                run(&mut total, "stories on the cluster", &|| rings::stories(cluster));
             }
             if total.failed > failed_before {
                 explain(cluster);
@@ -59,6 +68,9 @@ impl Args {
         }
         if !self.keep && !was_up {
             ring(&mut total, "clean-up", || cluster::down().map(|()| ((), Tally::default())));
+        }
+        if !self.only.is_empty() {
+            say::note(format!("only rings with {} were run", self.only.join(", ")));
         }
         say::note(format!("all of it took {}", say::took(start)));
         println!("{} passed, {} failed", total.passed, total.failed);

@@ -173,6 +173,33 @@ async fn two_faults_at_once_are_both_seen_and_both_healed() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_fault_follows_a_database_whose_pod_is_made_anew() -> Result<()> {
+    tell("replaced", |story: Story| async move {
+        chaos::ready().await?;
+        mariadb::answers().await?;
+        let busy = fault("busy", 3, 45, &json!({"stressChaos": {"stressors": {"cpu": {"workers": 1, "load": 30}}}}));
+        let change = |plan: &mut Value| {
+            plan["spec"]["faults"] = json!([busy]);
+            plan["spec"]["slos"] = json!([{"metric": "longestGap", "fault": "busy", "below": "1m"}]);
+            plan["spec"]["abort"] = json!([]);
+        };
+        story.plan_with("replaced", &[("steady", 55, GENTLY, true)], change).await?;
+        let run = story.run("nightly", "replaced").await?;
+        run.until("the fault is on", Duration::from_mins(1), |status| status.faults.iter().any(|fault| fault.phase == FaultPhase::Injected)).await?;
+        mariadb::replace().await?;
+        let followed = |status: &TestRunStatus| status.faults.iter().any(|fault| fault.moves > 0 && fault.phase == FaultPhase::Injected);
+        run.until("the fault is on the new pod", Duration::from_mins(1), followed).await?;
+        let status = run.completes(Outcome::Passed, LONG).await?;
+        all_healed(&status, &["busy"])?;
+        let (fault, second) = (&status.faults[0], |at: &Option<k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime>| at.as_ref().map(|at| at.0.as_second()));
+        let lasted = second(&fault.recovered_at).zip(second(&fault.injected_at)).map(|(to, from)| to - from);
+        ensure!(lasted.is_some_and(|seconds| (40..=50).contains(&seconds)), "the fault was on for {lasted:?} s of 45: {fault:?}");
+        chaos::leaves_nothing().await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn workers_cut_off_from_the_database_are_answered_again_when_the_cut_is_healed() -> Result<()> {
     tell("partition", |story: Story| async move {
         chaos::ready().await?;

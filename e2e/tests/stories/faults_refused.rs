@@ -81,7 +81,7 @@ async fn the_real_controllers_accept_an_object_of_every_kind() -> Result<()> {
         for (index, kind) in kinds().iter().enumerate() {
             let name = format!("kind-{index}");
             let fault: Fault = serde_json::from_value(fault(&name, 1, 5, kind)).with_context(|| format!("{kind} is no fault"))?;
-            let object = build::chaos::chaos(&run, &fault, &status(&name), &[]);
+            let object = build::chaos::chaos(&run, &fault, &status(&name), &fault.duration, &[]);
             let (accepted, said) = chaos::accepted(&object).await?;
             if !accepted {
                 wrong.push(format!("{object}: {said}"));

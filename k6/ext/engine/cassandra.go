@@ -208,7 +208,7 @@ func (e *cassandraEngine) Ask(ctx context.Context, conn Conn, sql string) (strin
 	// The first page tells one row from more. With a page to begin at the driver asks for no other behind our back.
 	page := c.session.Query(sql).PageSize(2).PageState([]byte{}).IterContext(ctx)
 	rows, columns := page.NumRows(), len(page.Columns())
-	var value cassandraText
+	var value cassandraValue
 	if rows == 1 && columns == 1 {
 		page.Scan(&value)
 	}

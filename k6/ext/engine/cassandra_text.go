@@ -11,23 +11,23 @@ import (
 	"github.com/apache/cassandra-gocql-driver/v2"
 )
 
-type cassandraText string
+type cassandraValue string
 
 // UnmarshalCQL implements the driver's Unmarshaler: only here absence can be told from the zero of a type.
-func (t *cassandraText) UnmarshalCQL(info gocql.TypeInfo, data []byte) error {
+func (t *cassandraValue) UnmarshalCQL(info gocql.TypeInfo, data []byte) error {
 	if data == nil {
 		*t = "NULL"
 		return nil
 	}
 	if info.Type() == gocql.TypeBlob {
-		*t = cassandraText("0x" + hex.EncodeToString(data))
+		*t = cassandraValue("0x" + hex.EncodeToString(data))
 		return nil
 	}
 	value := reflect.New(reflect.TypeOf(info.Zero()))
 	if err := gocql.Unmarshal(info, data, value.Interface()); err != nil {
 		return err
 	}
-	*t = cassandraText(shownAs(info.Type(), value.Elem().Interface()))
+	*t = cassandraValue(shownAs(info.Type(), value.Elem().Interface()))
 	return nil
 }
 

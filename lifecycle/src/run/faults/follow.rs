@@ -6,6 +6,7 @@ use crucible_crds::{
     Fault, Reason,
     fault::{FaultPhase, FaultStatus},
 };
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 
 use super::{AGAIN, advice, enter, gone};
