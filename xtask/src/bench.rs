@@ -2,6 +2,7 @@
 //! fails only where it could not measure.
 
 mod clock;
+mod engines;
 mod gateway;
 mod guarded;
 mod http;
@@ -30,6 +31,8 @@ pub struct Args {
 enum Action {
     /// What a query costs our worker, a bare driver loop and stock k6, side by side on one database; and their memory over time
     Worker(worker::Options),
+    /// The same for every engine, on real servers that the command starts one after the other
+    Engines(engines::Options),
     /// How fast a run starts and ends on the development cluster, how far apart its workers start, and what a killed operator costs
     Start(start::Options),
     /// What the gateway answers in a second beside a Python service over the same Postgres, with ten thousand mirrored runs; and its memory
@@ -42,6 +45,7 @@ impl Args {
         let _lock = lock()?;
         match self.action {
             Action::Worker(options) => worker::run(&options),
+            Action::Engines(options) => engines::run(&options),
             Action::Start(options) => start::run(&options),
             Action::Gateway(options) => gateway::run(&options),
         }

@@ -1,20 +1,16 @@
-// Command bare is the yardstick: the fastest straightforward loop over the same driver that Crucible's k6 uses. As
-// many connections and goroutines as VUs, prepared statements, no database/sql, no time-outs, no counting beyond
-// one number per goroutine. It reads the same engine.json and prints one JSON line.
+// Command bare is the yardstick: the fastest straightforward loop over the drivers that Crucible's k6 uses, or, for Trino, over the
+// one that its makers publish. As many connections and goroutines as VUs, prepared statements, no database/sql where there is another
+// way, no time-outs, no counting beyond one number per goroutine. It reads the same engine.json and prints one JSON line.
 //
-// Rows are decoded into a reused slice, as any program would that uses the driver as it is meant to be used. With
-// -skip they are read off the wire but not decoded, which is what Crucible's session does.
+// Rows are decoded, as any program would that uses the driver as it is meant to be used. With -skip they are read off the wire but
+// not decoded where the driver can do that, which is what Crucible's session does.
 package main
 
 import (
-	"context"
-	"database/sql/driver"
 	"encoding/json"
 	"flag"
 	"fmt"
-	"io"
 	"math/rand/v2"
-	"net"
 	"os"
 	"strconv"
 	"strings"
@@ -24,14 +20,15 @@ import (
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
-	"github.com/go-sql-driver/mysql"
 )
 
+type target struct {
+	Engine, Host, Database, UsernameFile, PasswordFile string
+	Port                                               int
+}
+
 type plan struct {
-	Target struct {
-		Host, Database, UsernameFile, PasswordFile string
-		Port                                       int
-	}
+	Target  target
 	Queries []struct {
 		SQL      string
 		Weight   uint64
@@ -43,6 +40,28 @@ type plan struct {
 	}
 	Stages []struct{ DurationNanos, VUs int64 }
 	Seed   uint64
+}
+
+// client is one connection with its statements prepared.
+type client interface {
+	// query answers how many rows there were.
+	query(query int, args []any) (int64, error)
+}
+
+// connect opens a client of the plan's engine.
+func connect(p *plan, skip bool) (client, error) {
+	switch p.Target.Engine {
+	case "mysql":
+		return connectMySQL(p, skip)
+	case "postgres":
+		return connectPostgres(p, skip)
+	case "trino":
+		return connectTrino(p)
+	case "cassandra":
+		return connectCassandra(p, skip)
+	default:
+		return nil, fmt.Errorf("failed to find engine %q", p.Target.Engine)
+	}
 }
 
 type answer struct {
@@ -61,21 +80,47 @@ func main() {
 	engineFile := flag.String("engine", "engine.json", "what to run; stages are run as one, with the VUs of the last")
 	skip := flag.Bool("skip", false, "do not decode rows")
 	histogram := flag.Bool("histogram", false, "record every latency in a histogram per goroutine")
+	filling := flag.Bool("fill", false, "make the table that is asked for, print the server's version, and do nothing else")
 	flag.Parse()
-	if err := run(*engineFile, *skip, *histogram); err != nil {
+	work := func() error { return run(*engineFile, *skip, *histogram) }
+	if *filling {
+		work = func() error { return prepare(*engineFile) }
+	}
+	if err := work(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(engineFile string, skip, histogram bool) error {
+func read(engineFile string) (*plan, error) {
 	content, err := os.ReadFile(engineFile)
 	if err != nil {
-		return fmt.Errorf("failed to read the engine file: %w", err)
+		return nil, fmt.Errorf("failed to read the engine file: %w", err)
 	}
-	var p plan
-	if err := json.Unmarshal(content, &p); err != nil {
-		return fmt.Errorf("failed to parse the engine file: %w", err)
+	p := &plan{}
+	if err := json.Unmarshal(content, p); err != nil {
+		return nil, fmt.Errorf("failed to parse the engine file: %w", err)
+	}
+	return p, nil
+}
+
+func prepare(engineFile string) error {
+	p, err := read(engineFile)
+	if err != nil {
+		return err
+	}
+	version, err := fill(p)
+	if err != nil {
+		return err
+	}
+	fmt.Println(version)
+	return nil
+}
+
+func run(engineFile string, skip, histogram bool) error {
+	p, err := read(engineFile)
+	if err != nil {
+		return err
 	}
 	var total time.Duration
 	for _, s := range p.Stages {
@@ -83,7 +128,7 @@ func run(engineFile string, skip, histogram bool) error {
 	}
 	loops := make([]*loop, p.Stages[len(p.Stages)-1].VUs)
 	for i := range loops {
-		if loops[i], err = newLoop(&p, uint64(i), skip, histogram); err != nil {
+		if loops[i], err = newLoop(p, uint64(i), skip, histogram); err != nil {
 			return err
 		}
 	}
@@ -130,49 +175,32 @@ func run(engineFile string, skip, histogram bool) error {
 }
 
 type loop struct {
-	plan       *plan
-	statements []driver.Stmt
-	columns    []int
-	total      uint64
-	dice       *rand.PCG
-	dest       []driver.Value
-	skip       bool
-	latencies  *hdrhistogram.Histogram
+	plan      *plan
+	client    client
+	total     uint64
+	dice      *rand.PCG
+	latencies *hdrhistogram.Histogram
 
 	queries, rows int64
 }
 
 func newLoop(p *plan, number uint64, skip, histogram bool) (*loop, error) {
-	config := mysql.NewConfig()
-	config.Net, config.Addr = "tcp", net.JoinHostPort(p.Target.Host, strconv.Itoa(p.Target.Port))
-	config.DBName = p.Target.Database
-	config.User, config.Passwd = secret(p.Target.UsernameFile), secret(p.Target.PasswordFile)
-	connector, err := mysql.NewConnector(config)
+	c, err := connect(p, skip)
 	if err != nil {
-		return nil, fmt.Errorf("failed to read target: %w", err)
+		return nil, err
 	}
-	conn, err := connector.Connect(context.Background())
-	if err != nil {
-		return nil, fmt.Errorf("failed to connect: %w", err)
-	}
-	l := &loop{plan: p, dice: rand.NewPCG(p.Seed, number), skip: skip}
+	l := &loop{plan: p, client: c, dice: rand.NewPCG(p.Seed, number)}
 	if histogram {
 		l.latencies = hdrhistogram.New(1, 3_600_000_000, 3)
 	}
 	for _, q := range p.Queries {
-		statement, err := conn.Prepare(q.SQL)
-		if err != nil {
-			return nil, fmt.Errorf("failed to prepare %q: %w", q.SQL, err)
-		}
-		l.statements = append(l.statements, statement)
-		l.columns = append(l.columns, -1)
 		l.total += q.Weight
 	}
 	return l, nil
 }
 
 func (l *loop) run(stop *atomic.Bool) error {
-	var args []driver.Value
+	var args []any
 	dice := rand.New(l.dice)
 	for !stop.Load() {
 		query := l.pick(dice)
@@ -188,9 +216,11 @@ func (l *loop) run(stop *atomic.Bool) error {
 		if l.latencies != nil {
 			began = time.Now()
 		}
-		if err := l.query(query, args); err != nil {
+		rows, err := l.client.query(query, args)
+		if err != nil {
 			return fmt.Errorf("failed to query: %w", err)
 		}
+		l.rows += rows
 		if l.latencies != nil {
 			_ = l.latencies.RecordValue(max(1, time.Since(began).Microseconds()))
 		}
@@ -208,32 +238,6 @@ func (l *loop) pick(dice *rand.Rand) int {
 		at -= q.Weight
 	}
 	return 0
-}
-
-func (l *loop) query(query int, args []driver.Value) error {
-	rows, err := l.statements[query].Query(args) //nolint:staticcheck // without a context, which would cost a goroutine's wake-up
-	if err != nil {
-		return err
-	}
-	if !l.skip {
-		if l.columns[query] < 0 { // asked once: Columns builds the names anew every time
-			l.columns[query] = len(rows.Columns())
-		}
-		if l.columns[query] > cap(l.dest) {
-			l.dest = make([]driver.Value, l.columns[query])
-		}
-		l.dest = l.dest[:l.columns[query]]
-	}
-	for {
-		err := rows.Next(l.dest)
-		if err == io.EOF {
-			return rows.Close()
-		}
-		if err != nil {
-			return err
-		}
-		l.rows++
-	}
 }
 
 func secret(path string) string {

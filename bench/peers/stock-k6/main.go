@@ -2,7 +2,9 @@
 // JavaScript. Started with -engine it runs itself as k6 with stock.js, watches that process from outside and prints
 // one JSON line; started any other way it simply is k6.
 //
-// xk6-sql's own driver modules only name the driver; RegisterModule below is all that they add.
+// xk6-sql's own driver modules only name the driver; RegisterModule below is all that they add. For Trino there is no such
+// module, so its driver of database/sql is named in the same way; for Cassandra there is no such driver either, and cql.go is the module
+// that a k6 user would write.
 package main
 
 import (
@@ -12,6 +14,8 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,6 +27,8 @@ import (
 	"github.com/go-sql-driver/mysql"
 	_ "github.com/grafana/xk6-sql" // registers k6/x/sql
 	"github.com/grafana/xk6-sql/sql"
+	_ "github.com/lib/pq"                        // postgres
+	_ "github.com/trinodb/trino-go-client/trino" // trino
 	"go.k6.io/k6/cmd"
 )
 
@@ -35,7 +41,11 @@ const (
 	loadEnds   = "LOAD ENDS"
 )
 
-func init() { sql.RegisterModule("mysql") }
+func init() {
+	for _, driver := range []string{"mysql", "postgres", "trino"} {
+		sql.RegisterModule(driver)
+	}
+}
 
 func main() {
 	if len(os.Args) < 2 || os.Args[1] != "-engine" {
@@ -69,7 +79,7 @@ func run(engineFile string) error {
 	if engineFile, err = filepath.Abs(engineFile); err != nil { // k6 opens files beside the script
 		return fmt.Errorf("failed to find the engine file: %w", err)
 	}
-	name, err := dataSource(engineFile)
+	driver, name, err := dataSource(engineFile)
 	if err != nil {
 		return err
 	}
@@ -82,7 +92,7 @@ func run(engineFile string) error {
 		return fmt.Errorf("failed to find this program: %w", err)
 	}
 	k6 := exec.Command(self, "run", "--quiet", "--no-usage-report", "--no-color", scriptFile)
-	k6.Env = append(os.Environ(), "PEER_ENGINE="+engineFile, "PEER_SOURCE="+name, "PEER_COUNTS="+counts, "K6_AUTO_EXTENSION_RESOLUTION=false")
+	k6.Env = append(os.Environ(), "PEER_ENGINE="+engineFile, "PEER_DRIVER="+driver, "PEER_SOURCE="+name, "PEER_COUNTS="+counts, "K6_AUTO_EXTENSION_RESOLUTION=false")
 	stderr, err := k6.StderrPipe()
 	if err != nil {
 		return fmt.Errorf("failed to listen to k6: %w", err)
@@ -106,27 +116,43 @@ func run(engineFile string) error {
 	return json.NewEncoder(os.Stdout).Encode(a)
 }
 
-// dataSource lets the driver escape parameters itself: one round trip per query, which is the best that xk6-sql,
-// having no prepared statements, can be made to do.
-func dataSource(engineFile string) (string, error) {
+type target struct {
+	Engine, Host, Database, UsernameFile, PasswordFile string
+	Port                                               int
+}
+
+// dataSource answers the driver and what it is to connect to. Where a driver can, it puts parameters into the statement itself: one
+// round trip per query, which is the best that xk6-sql, having no prepared statements, can be made to do.
+func dataSource(engineFile string) (string, string, error) {
 	content, err := os.ReadFile(engineFile)
 	if err != nil {
-		return "", fmt.Errorf("failed to read the engine file: %w", err)
+		return "", "", fmt.Errorf("failed to read the engine file: %w", err)
 	}
-	var p struct {
-		Target struct {
-			Host, Database, UsernameFile, PasswordFile string
-			Port                                       int
-		}
-	}
+	var p struct{ Target target }
 	if err := json.Unmarshal(content, &p); err != nil {
-		return "", fmt.Errorf("failed to parse the engine file: %w", err)
+		return "", "", fmt.Errorf("failed to parse the engine file: %w", err)
 	}
-	config := mysql.NewConfig()
-	config.Net, config.Addr = "tcp", p.Target.Host+":"+strconv.Itoa(p.Target.Port)
-	config.DBName, config.InterpolateParams = p.Target.Database, true
-	config.User, config.Passwd = secret(p.Target.UsernameFile), secret(p.Target.PasswordFile)
-	return config.FormatDSN(), nil
+	t := p.Target
+	user, password, address := secret(t.UsernameFile), secret(t.PasswordFile), net.JoinHostPort(t.Host, strconv.Itoa(t.Port))
+	switch t.Engine {
+	case "mysql":
+		config := mysql.NewConfig()
+		config.Net, config.Addr, config.DBName, config.InterpolateParams = "tcp", address, t.Database, true
+		config.User, config.Passwd = user, password
+		return "mysql", config.FormatDSN(), nil
+	case "postgres":
+		source := url.URL{Scheme: "postgres", User: url.UserPassword(user, password), Host: address, Path: t.Database, RawQuery: "sslmode=disable&binary_parameters=yes"}
+		return "postgres", source.String(), nil
+	case "trino":
+		catalog, schema, _ := strings.Cut(t.Database, ".")
+		source := url.URL{Scheme: "http", User: url.User(user), Host: address, RawQuery: url.Values{"catalog": {catalog}, "schema": {schema}}.Encode()}
+		return "trino", source.String(), nil
+	case "cassandra":
+		source := url.URL{Scheme: "cassandra", User: url.UserPassword(user, password), Host: address, Path: t.Database}
+		return "cql", source.String(), nil
+	default:
+		return "", "", fmt.Errorf("failed to find engine %q", t.Engine)
+	}
 }
 
 func secret(path string) string {

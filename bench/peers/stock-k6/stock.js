@@ -1,6 +1,5 @@
 // The same queries, mix and parameter ranges as Crucible's session, as a k6 user would write them with xk6-sql.
 import sql from 'k6/x/sql';
-import driver from 'k6/x/sql/driver/mysql';
 
 const plan = JSON.parse(open(__ENV.PEER_ENGINE));
 const queries = plan.queries;
@@ -13,7 +12,9 @@ export const options = {
   },
 };
 
-const db = sql.open(driver, __ENV.PEER_SOURCE);
+const name = __ENV.PEER_DRIVER;
+const module = require(name === 'cql' ? 'k6/x/cql' : `k6/x/sql/driver/${name}`);
+const db = name === 'cql' ? module.open(__ENV.PEER_SOURCE) : sql.open(module.default || module, __ENV.PEER_SOURCE);
 
 export function setup() {
   console.log('LOAD BEGINS');

@@ -36,7 +36,7 @@ var cassandraSubject = subject{
 	missing:   "SELECT key FROM system.local",
 	parameter: "SELECT id FROM crucible_types WHERE id = ?",
 	classes: []classCase{
-		{class: Timeout, statements: []string{"SELECT count(*) FROM crucible_million"}},
+		{class: Timeout, statements: []string{"SELECT count(*), max(words), min(words) FROM crucible_million"}},
 		{class: Syntax, statements: []string{"SELECT * FROM crucible_no_such_table"}},
 		{class: Other, statements: []string{"CREATE TABLE crucible_types (id int PRIMARY KEY)"}},
 		{class: Connection, consistency: "three", statements: []string{"SELECT id FROM crucible_types WHERE id = 1"}},

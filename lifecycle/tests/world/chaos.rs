@@ -49,7 +49,7 @@ impl Chaos {
 
     pub fn make(&mut self, kind: Kind, object: &Value, now: Timestamp) -> String {
         let (name, fault) = (object["metadata"]["name"].as_str().unwrap(), object["metadata"]["labels"]["crucible.dev/fault"].as_str().unwrap());
-        let duration = object["spec"]["duration"].as_str().expect("every fault has a duration");
+        let duration = object["spec"]["duration"].as_str().unwrap_or_else(|| panic!("fault {fault} has no duration"));
         let told = format!("ensure {}/{name} for {duration}", kind.resource());
         if self.refused.as_deref() == Some(fault) {
             return format!("{told} (refused)");

@@ -14,9 +14,12 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
 
-use self::case::{Case, Load};
-use self::contender::{Bench, Contender, Figures};
+pub use self::case::{Load, Sut};
+use self::case::Case;
+pub use self::contender::{Bench, Contender, Figures};
+pub use self::pod::write;
 use self::database::Database;
+pub use self::programs::{Programs, build};
 use super::http::Server;
 use super::report::{self, Target};
 use super::statistics::{median, rounded};
@@ -50,14 +53,14 @@ pub struct Options {
 }
 
 /// What a k6 says about itself; the lines that follow list its extensions.
-fn first_line(k6: &Path) -> String {
+pub fn first_line(k6: &Path) -> String {
     machine::said(program::command(k6).arg("version")).lines().next().unwrap_or_default().to_owned()
 }
 
 /// Measures and reports.
 pub fn run(options: &Options) -> Result<()> {
     let machine = machine::describe();
-    let programs = programs::build(options.debug)?;
+    let programs = build(options.debug)?;
     let scratch = Scratch::new()?;
     let database = Database::start(&scratch)?;
     let credentials = scratch.join("credentials");
@@ -65,7 +68,8 @@ pub fn run(options: &Options) -> Result<()> {
     pod::write(&credentials.join("username"), database::NAME)?;
     pod::write(&credentials.join("password"), &database.password)?;
     let server = Server::start()?;
-    let bench = Bench { scratch: &scratch, programs: &programs, database: &database, server: &server };
+    let sut = Sut { engine: "mysql", port: database.port, database: database::NAME.to_owned() };
+    let bench = Bench { scratch: &scratch, programs: &programs, sut: &sut, witness: Some(&database), server: &server };
     let versions = json!({
         "mariadb": database.version, "k6": first_line(&programs.k6),
         "stockK6": first_line(&programs.stock), "workerProfile": programs.profile
@@ -86,13 +90,13 @@ pub fn run(options: &Options) -> Result<()> {
 
 fn measure(bench: &Bench, options: &Options, cases: &mut Map<String, Value>, memory: &mut Value, targets: &mut Vec<Target>) -> Result<()> {
     for case in Case::ALL {
-        let load = Load { case, length: Duration::from_secs(options.seconds), connections: options.connections };
-        let (summary, of_case) = summary(case, &rounds(bench, &load, options)?);
+        let load = Load::of(case, Duration::from_secs(options.seconds), options.connections);
+        let (summary, of_case) = summary(case, &rounds(bench, &load, options.rounds, options.with_skipping)?);
         cases.insert(case.name().into(), summary);
         targets.extend(of_case);
     }
     if options.minutes > 0.0 {
-        let load = Load { case: Case::Mix, length: Duration::from_secs_f64(options.minutes * 60.0), connections: options.connections };
+        let load = Load::of(Case::Mix, Duration::from_secs_f64(options.minutes * 60.0), options.connections);
         let (results, flat) = memory::measure(bench, &load)?;
         *memory = results;
         targets.extend(flat);
@@ -100,16 +104,18 @@ fn measure(bench: &Bench, options: &Options, cases: &mut Map<String, Value>, mem
     Ok(())
 }
 
-type Round = Vec<(Contender, Figures)>;
+/// What each contender did in one round.
+pub type Round = Vec<(Contender, Figures)>;
 
-fn rounds(bench: &Bench, load: &Load, options: &Options) -> Result<Vec<Round>> {
+/// So many rounds, in an order that turns round after each.
+pub fn rounds(bench: &Bench, load: &Load, count: u32, with_skipping: bool) -> Result<Vec<Round>> {
     let mut order = vec![Contender::Worker, Contender::Bare, Contender::Stock];
-    if options.with_skipping {
+    if with_skipping {
         order.push(Contender::BareSkipping);
     }
     let mut rounds = Vec::new();
-    for number in 1..=options.rounds {
-        say::step(format!("{}: round {number} of {}", load.case.name(), options.rounds));
+    for number in 1..=count {
+        say::step(format!("{}: round {number} of {count}", load.name));
         let mut round = Vec::new();
         for contender in &order {
             let figures = contender::measure(bench, *contender, load)?;
@@ -123,11 +129,12 @@ fn rounds(bench: &Bench, load: &Load, options: &Options) -> Result<Vec<Round>> {
 }
 
 /// The median over all rounds of what `value` says of each.
-fn over(rounds: &[Round], value: impl Fn(&Round) -> Option<f64>) -> f64 {
+pub fn over(rounds: &[Round], value: impl Fn(&Round) -> Option<f64>) -> f64 {
     median(&rounds.iter().filter_map(value).collect::<Vec<_>>()).unwrap_or(f64::NAN)
 }
 
-fn of(round: &Round, contender: Contender) -> Option<&Figures> {
+/// What a contender did in a round.
+pub fn of(round: &Round, contender: Contender) -> Option<&Figures> {
     round.iter().find(|(who, _)| *who == contender).map(|(_, figures)| figures)
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::database::{self, Database, ROWS};
+use super::database::ROWS;
 
 /// One mix of queries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,11 +48,23 @@ impl Case {
     }
 }
 
-/// A case for so long over so many connections.
-#[derive(Clone, Copy)]
+/// Whom everybody asks.
+pub struct Sut {
+    /// The engine in the words of a plan
+    pub engine: &'static str,
+    /// Its port on 127.0.0.1
+    pub port: u16,
+    /// The database in the words of a plan
+    pub database: String,
+}
+
+/// Queries for so long over so many connections.
+#[derive(Clone)]
 pub struct Load {
+    /// What the load is called in results
+    pub name: &'static str,
     /// What is asked
-    pub case: Case,
+    pub queries: Value,
     /// How long
     pub length: Duration,
     /// Over how many connections, each of which asks again when it was answered
@@ -60,32 +72,37 @@ pub struct Load {
 }
 
 impl Load {
+    /// The load of a case.
+    pub fn of(case: Case, length: Duration, connections: u32) -> Self {
+        Self { name: case.name(), queries: case.queries(), length, connections }
+    }
+
     /// The frozen plan of a run with one worker.
-    pub fn plan(&self, database: &Database, uid: &str) -> Value {
+    pub fn plan(&self, sut: &Sut, uid: &str) -> Value {
         json!({
             "protocol": 1,
-            "run": {"namespace": "bench", "name": self.case.name(), "uid": uid, "id": format!("bench_{}", self.case.name())},
+            "run": {"namespace": "bench", "name": self.name, "uid": uid, "id": format!("bench_{}", self.name)},
             "planName": "bench", "planGeneration": 1, "digest": "bench",
             "spec": {
                 "target": {
-                    "engine": "mysql", "endpoint": format!("127.0.0.1:{}", database.port), "database": database::NAME,
+                    "engine": sut.engine, "endpoint": format!("127.0.0.1:{}", sut.port), "database": sut.database,
                     "credentialsRef": {"name": "bench"}, "tls": {"mode": "disable"}
                 },
                 "workload": {"source": {"inline": "-- @type: sql"}},
                 "load": {"workers": 1, "stages": [{"name": "steady", "duration": format!("{}ms", self.length.as_millis()), "vus": self.connections}]}
             },
-            "queries": self.case.queries()
+            "queries": self.queries
         })
     }
 
     /// The same for a yardstick.
-    pub fn engine(&self, database: &Database, credentials: &Path) -> Value {
+    pub fn engine(&self, sut: &Sut, credentials: &Path) -> Value {
         json!({
             "target": {
-                "engine": "mysql", "host": "127.0.0.1", "port": database.port, "database": database::NAME, "tls": "disable",
+                "engine": sut.engine, "host": "127.0.0.1", "port": sut.port, "database": sut.database, "tls": "disable",
                 "usernameFile": credentials.join("username"), "passwordFile": credentials.join("password")
             },
-            "queries": self.case.queries(),
+            "queries": self.queries,
             "stages": [{"name": "steady", "durationNanos": u64::try_from(self.length.as_nanos()).unwrap_or(u64::MAX), "vus": self.connections}],
             "seed": 1
         })

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use super::case::Load;
+use super::case::{Load, Sut};
 use super::database::Database;
 use super::pod::Pod;
 use super::programs::Programs;
@@ -46,8 +46,10 @@ pub struct Bench<'a> {
     pub scratch: &'a Scratch,
     /// What takes part
     pub programs: &'a Programs,
-    /// What is asked
-    pub database: &'a Database,
+    /// Whom they ask
+    pub sut: &'a Sut,
+    /// Who counts what it was asked, where somebody can
+    pub witness: Option<&'a Database>,
     /// The operator's and the bucket's end
     pub server: &'a Server,
 }
@@ -60,8 +62,10 @@ pub struct Figures {
     pub seconds: f64,
     /// Processor seconds of all its processes over the load
     pub cpu_seconds: f64,
-    /// Statements that the server counted in the meantime, preflight included
-    pub server_queries: i64,
+    /// Statements that the server counted in the meantime, preflight included, where it counts
+    pub server_queries: Option<i64>,
+    /// The most resident memory of all its processes, in bytes
+    pub peak_bytes: i64,
 }
 
 impl Figures {
@@ -78,7 +82,7 @@ impl Figures {
     /// As it stands in the results.
     pub fn to_json(&self) -> Value {
         json!({
-            "queries": self.queries, "serverQueries": self.server_queries, "seconds": rounded(self.seconds, 3),
+            "queries": self.queries, "serverQueries": self.server_queries, "peakBytes": self.peak_bytes, "seconds": rounded(self.seconds, 3),
             "cpuSeconds": rounded(self.cpu_seconds, 3), "cpuMicrosPerQuery": rounded(self.micros_per_query(), 3), "queriesPerSecond": rounded(self.rate(), 0)
         })
     }
@@ -86,25 +90,31 @@ impl Figures {
 
 /// Puts the load on through one contender and answers what that took. Start-up is left out for everybody.
 pub fn measure(bench: &Bench, contender: Contender, load: &Load) -> Result<Figures> {
-    let before = bench.database.selects()?;
+    let before = bench.witness.map(Database::selects).transpose()?;
     let mut figures = match contender {
         Contender::Worker => {
             let mut pod = Pod::start(bench, load)?;
             pod.start_load()?;
-            let figures = pod.until_handed_in(|_| {})?;
+            let mut peak = 0;
+            let figures = pod.until_handed_in(|pid| peak = guarded::resident_bytes(pid).unwrap_or(0).max(peak))?;
             pod.end();
-            figures
+            Figures { peak_bytes: i64::try_from(peak).unwrap_or(i64::MAX), ..figures }
         }
         Contender::Bare | Contender::BareSkipping | Contender::Stock => {
             let mut peer = Peer::start(bench, contender, load)?;
             peer.finish(load.length)?
         }
     };
-    figures.server_queries = bench.database.selects()? - before;
-    // A few more are the preflight's; anything else means that somebody counts wrongly.
-    let difference = number((figures.server_queries - figures.queries).abs());
-    if figures.queries == 0 || difference > 50.0 + number(figures.queries) / 1000.0 {
-        bail!("{} counted {} queries, the server {}", contender.name(), figures.queries, figures.server_queries);
+    if figures.queries == 0 {
+        bail!("{} sent no query", contender.name());
+    }
+    if let Some((witness, before)) = bench.witness.zip(before) {
+        let counted = witness.selects()? - before;
+        // A few more are the preflight's; anything else means that somebody counts wrongly.
+        if number((counted - figures.queries).abs()) > 50.0 + number(figures.queries) / 1000.0 {
+            bail!("{} counted {} queries, the server {counted}", contender.name(), figures.queries);
+        }
+        figures.server_queries = Some(counted);
     }
     Ok(figures)
 }
@@ -122,7 +132,7 @@ impl Peer {
         let name = contender.name();
         let file = |suffix: &str| bench.scratch.join(&format!("{name}{suffix}"));
         let engine = file("-engine.json");
-        super::pod::write(&engine, &load.engine(bench.database, &bench.scratch.join("credentials")).to_string())?;
+        super::pod::write(&engine, &load.engine(bench.sut, &bench.scratch.join("credentials")).to_string())?;
         let program = if contender == Contender::Stock { &bench.programs.stock } else { &bench.programs.bare };
         let mut command = guarded::command(program, None)?;
         command.arg("-engine").arg(&engine);
@@ -145,6 +155,6 @@ impl Peer {
         let said: Value = serde_json::from_str(&text).with_context(|| format!("{} wrote {text:?}", self.name))?;
         let field = |name: &str| said[name].as_f64().with_context(|| format!("{} does not say {name}", self.name));
         let queries = said["queries"].as_i64().with_context(|| format!("{} does not say queries", self.name))?;
-        Ok(Figures { queries, seconds: field("seconds")?, cpu_seconds: field("cpuSeconds")?, server_queries: 0 })
+        Ok(Figures { queries, seconds: field("seconds")?, cpu_seconds: field("cpuSeconds")?, server_queries: None, peak_bytes: said["maxRssBytes"].as_i64().unwrap_or_default() })
     }
 }

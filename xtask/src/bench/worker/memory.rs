@@ -90,7 +90,7 @@ fn summary(all: &[Samples; 3], load: &Load) -> (Value, Vec<Target>) {
     let target = Target::at_most("worker memory at the end / after a tenth of the time", last / first, FLAT);
     let minutes = marks.map(|mark| rounded(mark.as_secs_f64() / 60.0, 2));
     let results = json!({
-        "case": load.case.name(), "connectionsEach": load.connections, "marksMinutes": minutes, "sampleSeconds": WINDOW.as_secs(),
+        "case": load.name, "connectionsEach": load.connections, "marksMinutes": minutes, "sampleSeconds": WINDOW.as_secs(),
         "note": "all contenders at once; resident memory of all processes of each", "contenders": by_contender
     });
     (results, vec![target])

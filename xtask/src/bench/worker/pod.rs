@@ -42,7 +42,7 @@ impl Pod {
         }
         fs::create_dir_all(home.join("scratch")).with_context(|| format!("failed to make {}", home.display()))?;
         let (token, uid) = (random()?, random()?);
-        write(&home.join("plan.json"), &load.plan(bench.database, &uid).to_string())?;
+        write(&home.join("plan.json"), &load.plan(bench.sut, &uid).to_string())?;
         write(&home.join("token"), &token)?;
         bench.server.forget();
         let mut command = guarded::command(&bench.programs.worker, None)?;
@@ -97,7 +97,7 @@ impl Pod {
         }
         let at = |name: &str| report[name].as_i64().with_context(|| format!("the worker does not say {name}"));
         let nanos = at("lastQueryUnixNanos")? - at("firstQueryUnixNanos")?;
-        Ok(Figures { queries: ok, seconds: number(nanos) / 1e9, cpu_seconds, server_queries: 0 })
+        Ok(Figures { queries: ok, seconds: number(nanos) / 1e9, cpu_seconds, server_queries: None, peak_bytes: 0 })
     }
 
     /// Lets the worker leave.
