@@ -7,8 +7,8 @@ mod identity;
 mod limits;
 mod map_keys;
 
-pub use faults::overlaps;
 pub use endpoint::{EndpointError, HostPort, sut_identity};
+pub use faults::overlaps;
 pub use identity::{digest, is_of_its_time, named_run, run_id, sha256_hex};
 pub use limits::MOST_VUS_PER_WORKER;
 

@@ -65,6 +65,19 @@ async fn a_run_deleted_while_a_fault_is_on_takes_the_fault_with_it() -> Result<(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_deleted_while_a_fault_is_on_takes_the_fault_with_it() -> Result<()> {
+    tell("fault-namespace", |story: Story| async move {
+        cut_off(&story, 120).await?;
+        kubectl(&["delete", "namespace", &story.namespace, "--wait=false"]).await?;
+        chaos::leaves_nothing().await?;
+        let gone = || async { Ok(kubectl(&["get", "namespace", &story.namespace, "--ignore-not-found"]).await?.is_empty().then_some(())) };
+        eventually("the namespace is gone", Duration::from_mins(2), gone).await?;
+        mariadb::answers().await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_run_stopped_while_a_fault_is_on_ends_when_the_fault_is_healed() -> Result<()> {
     tell("fault-stopped", |story: Story| async move {
         let run = cut_off(&story, 120).await?;

@@ -14,11 +14,11 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
 
-pub use self::case::{Load, Sut};
 use self::case::Case;
+pub use self::case::{Load, Sut};
 pub use self::contender::{Bench, Contender, Figures};
-pub use self::pod::write;
 use self::database::Database;
+pub use self::pod::write;
 pub use self::programs::{Programs, build};
 use super::http::Server;
 use super::report::{self, Target};

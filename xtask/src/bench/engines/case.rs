@@ -29,10 +29,13 @@ pub fn queries(server: Server, case: &str) -> Value {
         (Server::Postgres, false) => (format!("SELECT {columns} FROM bench_orders WHERE id >= $1 ORDER BY id LIMIT 100"), vec![("id", 1, 99_901)]),
         (Server::Cassandra, true) => (format!("SELECT {columns} FROM bench_orders WHERE part = ? AND id = ?"), vec![("part", 0, 999), ("id", 0, 99)]),
         (Server::Cassandra, false) => (format!("SELECT {columns} FROM bench_orders WHERE part = ?"), vec![("part", 0, 999)]),
-        (Server::Trino, true) => ("SELECT orderkey, custkey, orderstatus, totalprice, orderdate FROM tpch.tiny.orders WHERE orderkey = ?".to_owned(), vec![("id", 1, 60_000)]),
-        (Server::Trino, false) => {
-            ("SELECT orderkey, custkey, orderstatus, totalprice, orderdate FROM tpch.tiny.orders WHERE orderkey >= ? LIMIT 100".to_owned(), vec![("id", 1, 59_000)])
+        (Server::Trino, true) => {
+            ("SELECT orderkey, custkey, orderstatus, totalprice, orderdate FROM tpch.tiny.orders WHERE orderkey = ?".to_owned(), vec![("id", 1, 60_000)])
         }
+        (Server::Trino, false) => (
+            "SELECT orderkey, custkey, orderstatus, totalprice, orderdate FROM tpch.tiny.orders WHERE orderkey >= ? LIMIT 100".to_owned(),
+            vec![("id", 1, 59_000)],
+        ),
     };
     let bindings: Vec<Value> = bindings.iter().map(|(name, min, max)| json!({"kind": "intRange", "name": name, "min": min, "max": max})).collect();
     json!([{"name": if lookup { "Lookup" } else { "Range" }, "sql": sql, "weight": 1, "bindings": bindings}])
@@ -87,7 +90,11 @@ mod tests {
     fn an_address_is_read_in_every_form_that_recipes_print() {
         let of = |port, database: &str, username: &str| Address { port, database: database.into(), username: username.into(), password: "p".into() };
         let table = [
-            (Server::Mariadb, "export CRUCIBLE_TEST_MYSQL='crucible:p@tcp(127.0.0.1:23306)/shop'\nexport CRUCIBLE_TEST_MYSQL_STOP='x'", of(23306, "shop", "crucible")),
+            (
+                Server::Mariadb,
+                "export CRUCIBLE_TEST_MYSQL='crucible:p@tcp(127.0.0.1:23306)/shop'\nexport CRUCIBLE_TEST_MYSQL_STOP='x'",
+                of(23306, "shop", "crucible"),
+            ),
             (Server::Postgres, "export CRUCIBLE_TEST_POSTGRES='postgres://crucible:p@127.0.0.1:25432/shop'", of(25432, "shop", "crucible")),
             (
                 Server::Trino,

@@ -155,6 +155,12 @@ impl Peer {
         let said: Value = serde_json::from_str(&text).with_context(|| format!("{} wrote {text:?}", self.name))?;
         let field = |name: &str| said[name].as_f64().with_context(|| format!("{} does not say {name}", self.name));
         let queries = said["queries"].as_i64().with_context(|| format!("{} does not say queries", self.name))?;
-        Ok(Figures { queries, seconds: field("seconds")?, cpu_seconds: field("cpuSeconds")?, server_queries: None, peak_bytes: said["maxRssBytes"].as_i64().unwrap_or_default() })
+        Ok(Figures {
+            queries,
+            seconds: field("seconds")?,
+            cpu_seconds: field("cpuSeconds")?,
+            server_queries: None,
+            peak_bytes: said["maxRssBytes"].as_i64().unwrap_or_default(),
+        })
     }
 }
