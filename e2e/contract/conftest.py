@@ -1,5 +1,6 @@
 """What the tests share: one client, one look at the bucket and the tables, and the runs."""
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -71,8 +72,9 @@ def runs(api: httpx.Client, bucket: Bucket, ledger: Ledger) -> Iterator[stories.
     yield begun
     begun.curl.end()
     for kind in ("testruns", "testplans"):
-        named = kubectl("--namespace", NAMESPACE, "get", kind, "--output=name").split()
-        ours = [name for name in named if TAG in name]
+        objects = json.loads(kubectl("--namespace", NAMESPACE, "get", kind, "--output=json"))["items"]
+        # A run under an idempotency key is named after the key's digest: its label or its plan tells whose it is.
+        ours = [f"{kind}/{object['metadata']['name']}" for object in objects if TAG in json.dumps([object["metadata"]["name"], object["spec"]])]
         if ours:
             kubectl("--namespace", NAMESPACE, "delete", "--wait=false", *ours)
     bucket.remove_tagged(TAG)

@@ -29,6 +29,8 @@ mod happy_path;
 mod ledger;
 #[path = "stories/operator_killed.rs"]
 mod operator_killed;
+#[path = "stories/prometheus.rs"]
+mod prometheus;
 #[path = "stories/queue.rs"]
 mod queue;
 #[path = "stories/secrets.rs"]

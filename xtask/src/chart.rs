@@ -20,12 +20,13 @@ pub const TESTS_NAMESPACE: &str = "shop-tests";
 /// The bucket of the results.
 pub const BUCKET: &str = "project-crucible-storage";
 /// Service, its namespace, and the port, which is the same on this machine.
-pub const PORTS: [(&str, &str, &str, u16); 5] = [
+pub const PORTS: [(&str, &str, &str, u16); 6] = [
     ("REST, with its description at /docs", NAMESPACE, "crucible-gateway", 8000),
     ("MCP at /mcp", NAMESPACE, "crucible-mcp", 8001),
     ("S3", NAMESPACE, "s3", 9000),
     ("MariaDB (the sample system under test)", "sut", "mariadb", 3306),
     ("PostgreSQL", NAMESPACE, "postgres", 5432),
+    ("Prometheus", NAMESPACE, "prometheus", 9090),
 ];
 
 /// Development dependencies, and callers that are not asked who they are: the ports are open on this machine only.
@@ -41,7 +42,7 @@ pub fn install(cluster: &Cluster) -> Result<()> {
     let digests: String = built.iter().map(images::Built::digest).collect();
     // A pod is made anew when the content behind its image's name has changed.
     let digest = images::hash_text(&digests)?;
-    say::step(format!("installing the chart as release {RELEASE} in namespace {NAMESPACE}, with gateway, MCP server, S3, MariaDB and PostgreSQL"));
+    say::step(format!("installing the chart as release {RELEASE} in namespace {NAMESPACE}, with gateway, MCP server, S3, MariaDB, PostgreSQL and Prometheus"));
     cluster.apply(&namespace_manifest())?;
     let annotations = ["operator", "gateway", "mcp"].map(|program| format!("{program}.podAnnotations.crucible\\.dev/images={}", &digest[..16])).join(",");
     let mut helm = helm(cluster)?;

@@ -43,6 +43,8 @@ pub enum Image {
     Mariadb,
     /// The ledger, and a system under test
     Postgres,
+    /// What is read about a system under test, and where k6 can send its metrics
+    Prometheus,
     /// Chaos Mesh's controllers
     ChaosMesh,
     /// What Chaos Mesh runs on each node
@@ -51,7 +53,7 @@ pub enum Image {
 
 impl Image {
     /// What the development cluster needs.
-    pub const DEVELOPMENT: [Self; 7] = [Self::Operator, Self::Worker, Self::Gateway, Self::Mcp, Self::S3, Self::Mariadb, Self::Postgres];
+    pub const DEVELOPMENT: [Self; 8] = [Self::Operator, Self::Worker, Self::Gateway, Self::Mcp, Self::S3, Self::Mariadb, Self::Postgres, Self::Prometheus];
     /// What faults need.
     pub const CHAOS: [Self; 2] = [Self::ChaosMesh, Self::ChaosDaemon];
 
@@ -67,6 +69,7 @@ impl Image {
             Self::S3 => "s3",
             Self::Mariadb => "mariadb",
             Self::Postgres => "postgres",
+            Self::Prometheus => "prometheus",
             Self::ChaosMesh => "chaos-mesh",
             Self::ChaosDaemon => "chaos-daemon",
         }

@@ -56,3 +56,12 @@ capabilities: {drop: [ALL]}
 {{- define "crucible.gatewayNamespace" -}}
 {{ .Values.gateway.namespace | default .Values.watchNamespace | default .Release.Namespace }}
 {{- end }}
+
+{{- /* The Prometheus servers that may be asked: those of the values, and the development cluster's own. */ -}}
+{{- define "crucible.prometheusSources" -}}
+{{- $own := list -}}
+{{- if .Values.dev.enabled -}}
+{{- $own = list (dict "name" "cluster-prometheus" "url" (printf "http://prometheus.%s.svc:9090" .Release.Namespace)) -}}
+{{- end -}}
+{{- concat .Values.prometheus.sources $own | toJson -}}
+{{- end }}

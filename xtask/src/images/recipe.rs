@@ -34,6 +34,12 @@ pub fn recipe(image: Image, programs: &Programs) -> Result<Recipe> {
         Image::Mcp => rust_program("crucible-mcp", programs, Vec::new()),
         Image::Mariadb => database(image, &["mariadb-server-core", "mariadb-client-core"], "/var/lib/mysql"),
         Image::Postgres => database(image, &["postgresql-15"], "/var/lib/postgresql/data"),
+        // Debian's program as it is, with the exporter that asks MariaDB; the chart says what to run.
+        Image::Prometheus => Ok(Recipe {
+            layers: debian::layers(&["prometheus", "prometheus-mysqld-exporter"])?,
+            entrypoint: vec!["/usr/bin/prometheus".into()],
+            environment: vec![SEARCH_PATH.into()],
+        }),
         Image::ChaosMesh => chaos_mesh(&tools::ensure_chaos_mesh()?),
         Image::ChaosDaemon => chaos_daemon(&tools::ensure_chaos_mesh()?),
     }

@@ -36,3 +36,6 @@ FROM seq_1_to_100000;
 
 CREATE INDEX orders_by_city_and_week ON orders (city, week, product_id, quantity);
 ANALYZE TABLE customers, orders;
+
+-- Whoever asks for the server's counters needs no rights, and this account has none.
+CREATE USER IF NOT EXISTS exporter@'%' WITH MAX_USER_CONNECTIONS 4;
