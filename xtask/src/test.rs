@@ -3,6 +3,7 @@
 
 mod contract;
 mod go;
+mod licences;
 mod mcp;
 mod rings;
 mod tally;

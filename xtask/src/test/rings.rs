@@ -4,6 +4,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
+use super::licences;
 use super::tally::{self, Tally, say_into_log};
 use crate::cluster::Cluster;
 use crate::tools::{self, Tool};
@@ -27,7 +28,8 @@ pub fn compile() -> Result<()> {
     program::run_logged(&mut cargo(&["test", "--workspace", "--no-run"]), &tally::logs().join("compile-tests.log"))
 }
 
-/// rustfmt's one rule, and clippy over everything with every warning an error; the tests that need a cluster are no targets unless named.
+/// rustfmt's one rule, clippy over everything with every warning an error, and the licences of whatever is compiled in. The tests that need a
+/// cluster are no targets for clippy unless named.
 pub fn lint() -> Result<((), Tally)> {
     let (formatted, _) = say_into_log("format", &mut cargo(&["fmt", "--all", "--check"]))?;
     let mut clippy = cargo(&["clippy", "--workspace", "--all-targets", "--quiet"]);
@@ -35,6 +37,7 @@ pub fn lint() -> Result<((), Tally)> {
     let (clean, _) = say_into_log("lint", &mut clippy)?;
     let mut total = Tally::one(formatted);
     total.add(Tally::one(clean));
+    total.add(licences::run()?);
     Ok(((), total))
 }
 
