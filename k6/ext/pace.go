@@ -66,6 +66,21 @@ func newTimeline(stages []stage, worker, workers int64) timeline {
 	return line
 }
 
+// timeline is when which VU of this worker is active. In the open model every one of its share is all the time: what
+// it does is said by the arrivals, and nobody waits for others to begin.
+func (p *plan) timeline() timeline {
+	if p.Open == nil {
+		return newTimeline(p.Stages, p.Run.Worker, p.Run.Workers)
+	}
+	stages := make([]stage, len(p.Stages))
+	for i, s := range p.Stages {
+		stages[i] = stage{Name: s.Name, DurationNanos: s.DurationNanos, VUs: p.Open.MaxVUs, Measured: s.Measured}
+	}
+	line := newTimeline(stages, p.Run.Worker, p.Run.Workers)
+	line.gathered = 0
+	return line
+}
+
 // addStage appends a stage's phases. A ramp is one phase per change of this worker's share; every integer total on
 // the way is looked at, because a share does not always grow with the total.
 func (l *timeline) addStage(index uint8, s stage, from, before, worker, workers int64) {

@@ -31,13 +31,14 @@ type plan struct {
 		UsernameFile string `json:"usernameFile"`
 		PasswordFile string `json:"passwordFile"`
 	} `json:"target"`
-	Queries           []query `json:"queries"`
-	Stages            []stage `json:"stages"`
-	QueryTimeoutNanos int64   `json:"queryTimeoutNanos"`
-	DrainNanos        int64   `json:"drainNanos"`
-	SliceNanos        int64   `json:"sliceNanos"`
-	Seed              uint64  `json:"seed"`
-	RawSamples        bool    `json:"rawSamples"`
+	Queries           []query    `json:"queries"`
+	Stages            []stage    `json:"stages"`
+	Open              *openModel `json:"open"` // absent in the closed model
+	QueryTimeoutNanos int64      `json:"queryTimeoutNanos"`
+	DrainNanos        int64      `json:"drainNanos"`
+	SliceNanos        int64      `json:"sliceNanos"`
+	Seed              uint64     `json:"seed"`
+	RawSamples        bool       `json:"rawSamples"`
 }
 
 type query struct {
@@ -66,14 +67,25 @@ type stage struct {
 	Name          string `json:"name"`
 	DurationNanos int64  `json:"durationNanos"`
 	VUs           int64  `json:"vus"`
+	RateMillis    int64  `json:"rateMillis"` // of the open model: thousandths of an arrival per second, of the whole fleet
 	Ramp          bool   `json:"ramp"`
 	Measured      bool   `json:"measured"`
+}
+
+// openModel is what only a plan of the open model has.
+type openModel struct {
+	Arrivals string `json:"arrivals"` // regular or poisson
+	MaxVUs   int64  `json:"maxVus"`   // sessions of the whole fleet
+	Seed     uint64 `json:"seed"`     // the same for every worker
 }
 
 const (
 	maxQueries = 1 << 10
 	maxStages  = 1 << 8
 	maxVUs     = 1 << 20
+
+	maxRateMillis = 1_000_000_000
+	maxNanos      = int64(25 * time.Hour) // of all stages together
 )
 
 func readPlan(path string) (*plan, error) {
@@ -114,6 +126,26 @@ func (p *plan) validate() error {
 		if s.DurationNanos <= 0 || s.VUs < 0 || s.VUs > maxVUs {
 			return fmt.Errorf("stage %q has duration %d ns and %d VUs", s.Name, s.DurationNanos, s.VUs)
 		}
+	}
+	return p.validateOpen()
+}
+
+func (p *plan) validateOpen() error {
+	if p.Open == nil {
+		return nil
+	}
+	if p.Open.Arrivals != arrivalsRegular && p.Open.Arrivals != arrivalsPoisson {
+		return fmt.Errorf("arrivals %q are neither %s nor %s", p.Open.Arrivals, arrivalsRegular, arrivalsPoisson)
+	}
+	if p.Open.MaxVUs < p.Run.Workers || p.Open.MaxVUs > maxVUs {
+		return fmt.Errorf("%d sessions for %d workers, where %d to %d are possible", p.Open.MaxVUs, p.Run.Workers, p.Run.Workers, maxVUs)
+	}
+	var length int64
+	for _, s := range p.Stages {
+		if s.RateMillis < 0 || s.RateMillis > maxRateMillis || s.DurationNanos > maxNanos-length {
+			return fmt.Errorf("stage %q has duration %d ns and %d thousandths of an arrival per second", s.Name, s.DurationNanos, s.RateMillis)
+		}
+		length += s.DurationNanos
 	}
 	return nil
 }

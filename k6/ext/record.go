@@ -40,6 +40,8 @@ type ring struct {
 	written atomic.Uint64
 	read    uint64
 	samples [ringSize]sample
+	// services are the samples' service times in microseconds; nil in the closed model, where the samples have them.
+	services *[ringSize]uint32
 }
 
 // full is asked by the VU before it writes.
@@ -50,6 +52,12 @@ func (r *ring) push(s sample) {
 	at := r.written.Load()
 	r.samples[at%ringSize] = s
 	r.written.Store(at + 1)
+}
+
+// pushWithService publishes a sample of the open model.
+func (r *ring) pushWithService(s sample, service uint32) {
+	r.services[r.written.Load()%ringSize] = service
+	r.push(s)
 }
 
 // recorder owns the open seconds. In a healthy run these are one or two.
@@ -71,17 +79,21 @@ type totals struct {
 
 // second holds the cells that have counts, and the list of them.
 type second struct {
-	cells []*histogram // by query, stage and outcome
-	used  []int
-	rows  uint64
+	cells    []*histogram // by query, stage and outcome
+	services []*histogram // the same in the open model: how long the system under test took
+	used     []int
+	rows     uint64
 }
 
 func newRecorder(queries, stages int) *recorder {
 	return &recorder{queries: queries, stages: stages, open: map[uint32]*second{}}
 }
 
-func (r *recorder) newRing() *ring {
+func (r *recorder) newRing(open bool) *ring {
 	added := &ring{}
+	if open {
+		added.services = new([ringSize]uint32)
+	}
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
 	r.rings = append(r.rings, added)
@@ -98,8 +110,30 @@ func (r *recorder) drain(from *ring) (drained uint64) {
 
 func (r *recorder) drainLocked(from *ring) {
 	for written := from.written.Load(); from.read < written; from.read++ {
-		r.count(from.samples[from.read%ringSize])
+		at := from.read % ringSize
+		s := from.samples[at]
+		r.count(s)
+		if from.services != nil {
+			r.countService(s, from.services[at])
+		}
 	}
+}
+
+// countService adds the service time of a sample that was just counted.
+func (r *recorder) countService(s sample, micros uint32) {
+	into := r.open[s.second]
+	if into.services == nil {
+		into.services = make([]*histogram, len(into.cells))
+	}
+	at := r.place(s)
+	if into.services[at] == nil {
+		into.services[at] = &histogram{}
+	}
+	into.services[at].record(micros, &r.pool)
+}
+
+func (r *recorder) place(s sample) int {
+	return (int(s.query)*r.stages+int(s.stage))*len(engine.Classes) + int(s.outcome)
 }
 
 func (r *recorder) count(s sample) {
@@ -108,7 +142,7 @@ func (r *recorder) count(s sample) {
 		into = r.openSecond()
 		r.open[s.second] = into
 	}
-	at := (int(s.query)*r.stages+int(s.stage))*len(engine.Classes) + int(s.outcome)
+	at := r.place(s)
 	cell := into.cells[at]
 	if cell == nil {
 		cell = &histogram{}
@@ -143,6 +177,7 @@ type cell struct {
 	query, stage int
 	outcome      engine.Class
 	histogram    *histogram
+	service      *histogram // nil in the closed model
 }
 
 // closeSecond takes a second out for good. It may be called once the clock has passed the second's end: a VU that
@@ -175,6 +210,9 @@ func (r *recorder) closeSecond(number uint32, visit func([]cell, uint64) error) 
 	defer r.mutex.Unlock()
 	for _, at := range closed.used {
 		closed.cells[at].release(&r.pool)
+		if closed.services != nil {
+			closed.services[at].release(&r.pool)
+		}
 	}
 	closed.used, closed.rows = closed.used[:0], 0
 	r.spare = append(r.spare, closed)
@@ -188,6 +226,9 @@ func (s *second) list(stages int) []cell {
 		outcome := at % len(engine.Classes)
 		rest := at / len(engine.Classes)
 		cells[i] = cell{query: rest / stages, stage: rest % stages, outcome: engine.Classes[outcome], histogram: s.cells[at]}
+		if s.services != nil {
+			cells[i].service = s.services[at]
+		}
 	}
 	return cells
 }

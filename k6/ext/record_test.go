@@ -19,7 +19,7 @@ func TestRecorderCountsExactlyWhileSecondsClose(t *testing.T) {
 
 	var writers sync.WaitGroup
 	for vu := range vus {
-		ring := r.newRing()
+		ring := r.newRing(false)
 		writers.Go(func() {
 			var drained uint64
 			for i := range each {
@@ -84,7 +84,7 @@ func TestRecorderCountsExactlyWhileSecondsClose(t *testing.T) {
 
 func TestClosingASecondWaitsForASampleOnItsWay(t *testing.T) {
 	r := newRecorder(1, 1)
-	ring := r.newRing()
+	ring := r.newRing(false)
 	ring.doing.Store(publishing)
 	go func() {
 		time.Sleep(20 * time.Millisecond)
@@ -105,7 +105,7 @@ func TestClosingASecondWaitsForASampleOnItsWay(t *testing.T) {
 
 func TestRecorderKeepsItsMemory(t *testing.T) {
 	r := newRecorder(1, 1)
-	ring := r.newRing()
+	ring := r.newRing(false)
 	for second := range uint32(1000) {
 		ring.push(sample{second: second, micros: 1 + second})
 		_ = r.closeSecond(second, func([]cell, uint64) error { return nil })

@@ -77,6 +77,9 @@ func load(path string) (*run, error) {
 	if err != nil {
 		return nil, tellRefusal(wire, engine.QueryInvalid, err)
 	}
+	if err := r.wind(); err != nil {
+		return nil, tellRefusal(wire, engine.Overloaded, err)
+	}
 	r.wire = wire
 	return r, nil
 }

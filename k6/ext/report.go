@@ -21,6 +21,9 @@ func (r *run) report() {
 		return
 	}
 	t := teller{run: r}
+	if r.open != nil {
+		t.arrivals = r.open.teller()
+	}
 	end := time.NewTimer(time.Duration(r.line.end - r.now()))
 	defer end.Stop()
 	stop := r.stop
@@ -61,6 +64,7 @@ type teller struct {
 	reconnects uint64
 	bytes      uint64
 	gone       bool
+	arrivals   *arrivalsTeller // nil in the closed model
 }
 
 func (t *teller) boundary() int64 { return (int64(t.next) + 1) * int64(time.Second) }
@@ -91,17 +95,18 @@ func (t *teller) interval() {
 	_ = t.run.recorder.closeSecond(t.next, func(cells []cell, rows uint64) error {
 		message.Rows = rows
 		for _, c := range cells {
-			encoded, err := t.encoder.encode(c.histogram)
+			told, err := t.record(c)
 			if err != nil {
 				return err // writing to memory does not fail
 			}
-			message.Records = append(message.Records, record{
-				Query: t.run.plan.Queries[c.query].Name, Stage: t.run.plan.Stages[c.stage].Name, Outcome: string(c.outcome),
-				Count: c.histogram.count, MaxMicros: c.histogram.max, Histogram: encoded,
-			})
+			message.Records = append(message.Records, told)
 		}
 		return nil
 	})
+	if t.arrivals != nil { // after the second is closed: whatever ended in it was counted as sent before
+		until := min(t.boundary(), t.run.line.end, t.run.haltedAt.Load()+1)
+		message.Arrivals, message.Waiting = t.arrivals.since(t.run.open, until, t.run.plan.Stages)
+	}
 	reconnects := t.run.reconnects.Load()
 	message.Reconnects, t.reconnects = reconnects-t.reconnects, reconnects
 	received := t.run.received()
@@ -111,6 +116,24 @@ func (t *teller) interval() {
 		t.send(errorsMessage{Type: "errors", Samples: samples})
 	}
 	t.next++
+}
+
+func (t *teller) record(c cell) (record, error) {
+	encoded, err := t.encoder.encode(c.histogram)
+	if err != nil {
+		return record{}, err
+	}
+	told := record{
+		Query: t.run.plan.Queries[c.query].Name, Stage: t.run.plan.Stages[c.stage].Name, Outcome: string(c.outcome),
+		Count: c.histogram.count, MaxMicros: c.histogram.max, Histogram: encoded,
+	}
+	if c.service != nil {
+		if encoded, err = t.encoder.encode(c.service); err != nil {
+			return record{}, err
+		}
+		told.Service = &service{MaxMicros: c.service.max, Histogram: encoded}
+	}
+	return told, nil
 }
 
 // activeDuring is this worker's number of VUs at the last instant of a second that the plan covers.

@@ -30,6 +30,7 @@ type run struct {
 	engine     engine.Engine
 	mix        *mix
 	line       timeline
+	open       *openLoad // nil in the closed model
 	recorder   *recorder
 	complaints *complaints
 	wire       *wire
@@ -54,6 +55,7 @@ type run struct {
 	stop          chan struct{}
 	haltOnce      sync.Once
 	why           string
+	haltedAt      atomic.Int64 // an instant of the run's clock, far away while it goes on
 	drainDeadline atomic.Int64
 	drainCut      atomic.Bool
 	present       atomic.Int64
@@ -68,6 +70,9 @@ type run struct {
 	before     atomic.Uint64 // bytes that the engine had received before the load
 	doomed     chan engine.Conn
 	killed     chan struct{} // closed when nothing is left to be killed
+
+	// lastStretch is how the last moments before the start are slept.
+	lastStretch func(time.Duration)
 }
 
 func newRun(p *plan, e engine.Engine, password string) (*run, error) {
@@ -79,7 +84,7 @@ func newRun(p *plan, e engine.Engine, password string) (*run, error) {
 		plan:        p,
 		engine:      e,
 		mix:         m,
-		line:        newTimeline(p.Stages, p.Run.Worker, p.Run.Workers),
+		line:        p.timeline(),
 		recorder:    newRecorder(len(p.Queries), len(p.Stages)),
 		complaints:  newComplaints(password),
 		begun:       make(chan struct{}),
@@ -91,7 +96,15 @@ func newRun(p *plan, e engine.Engine, password string) (*run, error) {
 		finished:    make(chan struct{}),
 		doomed:      make(chan engine.Conn, 64),
 		killed:      make(chan struct{}),
+		lastStretch: sleepThread,
 	}
+	if p.Open != nil {
+		r.open = newOpenLoad(p)
+		if first, any := r.open.schedule.walk().next(); any {
+			r.line.due = first.due
+		}
+	}
+	r.haltedAt.Store(math.MaxInt64 - 1)
 	r.drainDeadline.Store(math.MaxInt64)
 	r.connecting, r.disconnect = context.WithCancel(context.Background())
 	for number := range r.vus() {
@@ -99,6 +112,20 @@ func newRun(p *plan, e engine.Engine, password string) (*run, error) {
 	}
 	r.present.Store(int64(len(r.sessions)))
 	return r, nil
+}
+
+// wind gives every session of the open model its alarm.
+func (r *run) wind() error {
+	for _, s := range r.sessions {
+		if s.open == nil {
+			return nil
+		}
+		var err error
+		if s.alarm, err = newAlarm(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // vus is how many VUs k6 has to make. k6 refuses to run none, so a worker without a share keeps one that sleeps.
@@ -150,7 +177,7 @@ func (r *run) startIn(in time.Duration) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	for rest := time.Until(origin); rest > 0; rest = time.Until(origin) {
-		sleepThread(rest)
+		r.lastStretch(rest)
 	}
 	r.before.Store(r.engine.Received())
 	r.drainBy(r.line.end + r.plan.DrainNanos)
@@ -255,11 +282,17 @@ func (r *run) halt(why string) {
 			if r.now() >= r.line.end { // nothing is left to cut short
 				r.why = whyEnd
 			}
+			r.haltedAt.Store(r.now())
 			r.drainBy(r.now() + r.plan.DrainNanos)
 		default:
 		}
 		r.disconnect()
 		close(r.stop)
+		for _, s := range r.sessions {
+			if s.alarm != nil {
+				s.alarm.wake()
+			}
+		}
 		r.abandon()
 	})
 }

@@ -125,6 +125,8 @@ type heardLine struct {
 	Reconnects  int64
 	Interrupted bool
 	Records     []record
+	Arrivals    []arrivalsOf
+	Waiting     uint64
 	Samples     []errorSample
 }
 
@@ -145,6 +147,11 @@ func stagePlan(edit func(*plan)) *plan {
 
 func raise(t *testing.T, e engine.Engine, p *plan) *theatre {
 	t.Helper()
+	return raiseWith(t, e, p, func(*run) {})
+}
+
+func raiseWith(t *testing.T, e engine.Engine, p *plan, prepare func(*run)) *theatre {
+	t.Helper()
 	if err := p.validate(); err != nil {
 		t.Fatal(err)
 	}
@@ -154,6 +161,7 @@ func raise(t *testing.T, e engine.Engine, p *plan) *theatre {
 	}
 	ours, theirs := net.Pipe()
 	r.wire = &wire{conn: ours}
+	prepare(r)
 	ended := func(error) {}
 	r.quit.Store(&ended)
 	th := &theatre{t: t, run: r, worker: theirs, lines: bufio.NewScanner(theirs)}

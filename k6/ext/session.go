@@ -45,13 +45,22 @@ type session struct {
 	over     bool
 	failures int
 
+	// Of the open model; open is nil in the closed one.
+	open    *openLoad
+	arrival arrival // the one that this session holds, if any
+	holds   bool
+	late    bool
+	alarm   *alarm
+	rest    func(until int64) bool
+
 	entry atomic.Int32
 	// shared is conn for the watchdog's eyes.
 	shared atomic.Pointer[engine.Conn]
 }
 
 func newSession(r *run, number int64) *session {
-	s := &session{run: r, number: number, dice: newDice(r.plan.Seed, r.plan.Run.Worker, number), ring: r.recorder.newRing()}
+	s := &session{run: r, number: number, dice: newDice(r.plan.Seed, r.plan.Run.Worker, number), ring: r.recorder.newRing(r.open != nil), open: r.open}
+	s.rest = s.restUntil
 	for _, parameters := range r.mix.parameters {
 		if len(parameters) > cap(s.args) {
 			s.args = make([]driver.Value, 0, len(parameters))
@@ -88,6 +97,9 @@ func (s *session) enter() bool {
 // slice waits for the start, then runs queries back to back until the slice is over, the plan or the order to stop
 // ends this VU's part (false). With raw samples it returns after each query and hands it over.
 func (s *session) slice(each func(finished)) (more bool) {
+	if s.open != nil {
+		return s.sliceOpen(each)
+	}
 	if s.over || !s.run.awaitStart() {
 		s.end()
 		return false
@@ -154,10 +166,18 @@ func (s *session) step() int64 {
 	if s.conn == nil {
 		return s.reconnect(query)
 	}
+	return s.send(query)
+}
+
+// send runs one query over the connection that there is. It returns the instant at which it is done.
+func (s *session) send(query int) int64 {
 	s.args = s.run.mix.bind(&s.dice, query, s.args)
 	s.makeRoom()
 
 	start := s.run.now()
+	if s.open != nil {
+		s.sends(start)
+	}
 	s.ring.doing.Store(start + 1)
 	rows, err := s.conn.Query(query, s.args)
 	was := s.ring.doing.Swap(publishing)
@@ -173,7 +193,11 @@ func (s *session) step() int64 {
 
 // publish writes down a finished query. The ring says publishing since before end was read.
 func (s *session) publish(query int, outcome uint8, start, end, rows int64) {
-	s.ring.push(newSample(query, s.stage, outcome, start, end, rows))
+	if s.open == nil {
+		s.ring.push(newSample(query, s.stage, outcome, start, end, rows))
+	} else {
+		s.ring.pushWithService(newSample(query, s.stage, outcome, s.arrival.due, end, rows), newSample(query, s.stage, outcome, start, end, rows).micros)
+	}
 	s.ring.doing.Store(idle)
 	s.lastQuery, s.lastOutcome, s.lastStart, s.lastEnd = query, outcome, start, end
 }
@@ -217,6 +241,9 @@ func (s *session) reconnect(query int) int64 {
 		return s.run.now()
 	}
 	s.makeRoom()
+	if s.open != nil {
+		s.sends(start)
+	}
 	s.ring.doing.Store(publishing)
 	end := s.run.now()
 	failure := s.run.engine.Explain(err)
@@ -243,5 +270,8 @@ func (s *session) end() {
 	}
 	s.over = true
 	s.drop()
+	if s.alarm != nil {
+		s.alarm.close()
+	}
 	s.run.left()
 }

@@ -40,12 +40,32 @@ type (
 		Reconnects uint64   `json:"reconnects"`
 		Rows       uint64   `json:"rows"`
 		Bytes      uint64   `json:"bytes"`
+		// Of the open model.
+		Arrivals []arrivalsOf `json:"arrivals,omitempty"`
+		Waiting  uint64       `json:"waiting,omitempty"` // arrivals without a session at the end of the second
+	}
+	// arrivalsOf is what is new of one stage's arrivals. Begun counts the queries that were sent while the stage lasted; all
+	// others count the stage's own arrivals, whenever they were sent.
+	arrivalsOf struct {
+		Stage  string `json:"stage"`
+		Due    uint64 `json:"due"`
+		Sent   uint64 `json:"sent"`
+		Late   uint64 `json:"late"`
+		Behind uint64 `json:"behind"`
+		Begun  uint64 `json:"begun"`
 	}
 	record struct {
 		Query     string `json:"query"`
 		Stage     string `json:"stage"`
 		Outcome   string `json:"outcome"`
 		Count     uint64 `json:"count"`
+		MaxMicros uint32 `json:"maxMicros"`
+		Histogram string `json:"histogram"`
+		// Service is, in the open model, how long the system under test took; the histogram above is then from the
+		// instant at which the arrival was due.
+		Service *service `json:"service,omitempty"`
+	}
+	service struct {
 		MaxMicros uint32 `json:"maxMicros"`
 		Histogram string `json:"histogram"`
 	}
