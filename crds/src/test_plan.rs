@@ -332,7 +332,10 @@ pub struct RowsCheck {
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[x_kube(
     crates(kube_core = "::kube_core"),
-    validation = Rule::new("self.stages.exists(s, s.vus >= self.workers)").message("workers must not be more than the virtual users of the largest stage"),
+    validation = Rule::new("has(self.model) && self.model == 'open' ? self.stages.all(s, has(s.rate) && !has(s.vus)) : self.stages.all(s, has(s.vus) && !has(s.rate))").message("stages have vus in the closed model and rate in the open one"),
+    validation = Rule::new("has(self.maxVus) == (has(self.model) && self.model == 'open')").message("the open model needs maxVus, and only it"),
+    validation = Rule::new("!has(self.arrivals) || (has(self.model) && self.model == 'open')").message("only the open model has arrivals"),
+    validation = Rule::new("has(self.maxVus) ? self.maxVus >= self.workers : self.stages.exists(s, has(s.vus) && s.vus >= self.workers)").message("workers must not be more than the virtual users of the largest stage, or maxVus"),
     validation = Rule::new("self.stages.exists(s, !has(s.measured) || s.measured)").message("at least one stage must be measured"),
     validation = Rule::new("self.stages.all(s, self.stages.filter(t, t.name == s.name).size() == 1)").message("stage names must be unique"),
     validation = Rule::new("self.stages.all(s, duration(s.duration) >= duration('1s'))").message("every stage must last at least 1s"),
@@ -345,9 +348,16 @@ pub struct Load {
     #[serde(default = "one")]
     #[schemars(range(min = 1, max = 1000))]
     pub workers: u32,
-    /// `closed`: each virtual user sends its next query when the last one is answered.
+    /// `closed`: each virtual user sends its next query when the last one is answered, so that a slow system is asked less. `open`: queries arrive at the stages' `rate`, however slow the system is.
     #[serde(default)]
     pub model: LoadModel,
+    /// How arrivals of the open model are spaced: `regular` (the default), or `poisson` as those of many independent clients are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arrivals: Option<Arrivals>,
+    /// Virtual users of the whole fleet in the open model, each with a connection of its own: the most queries that are under way at once. An arrival that finds none free waits its turn and counts as late.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub max_vus: Option<u32>,
     /// The stages, one after another.
     #[schemars(length(min = 1, max = 32))]
     pub stages: Vec<Stage>,
@@ -366,6 +376,30 @@ pub enum LoadModel {
     /// Each virtual user sends its next query when the last one is answered.
     #[default]
     Closed,
+    /// Queries arrive at a given rate. Their response time counts from the instant at which they were due, so that waiting for a slow system is part of it; limits are about response times.
+    Open,
+}
+
+/// How arrivals are spaced.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Arrivals {
+    /// Evenly.
+    #[default]
+    Regular,
+    /// As those of many clients that do not know of each other. The same run always has the same arrivals.
+    Poisson,
+}
+
+impl Arrivals {
+    /// The name as it stands in a plan.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Regular => "regular",
+            Self::Poisson => "poisson",
+        }
+    }
 }
 
 /// One stage of the load.
@@ -376,10 +410,15 @@ pub struct Stage {
     pub name: Label,
     /// How long the stage lasts, at least one second.
     pub duration: Duration,
-    /// Virtual users of the whole fleet.
+    /// Virtual users of the whole fleet, in the closed model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100_000))]
-    pub vus: u32,
-    /// Whether the number of virtual users goes evenly from that of the stage before (0 at first) to this stage's `vus`. Otherwise the stage has its `vus` from its first moment.
+    pub vus: Option<u32>,
+    /// Arrivals per second at the whole fleet, in the open model; three decimals count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.01, max = 1_000_000.0))]
+    pub rate: Option<f64>,
+    /// Whether the number of virtual users, or the rate, goes evenly from that of the stage before (0 at first) to this stage's. Otherwise the stage has its own from its first moment.
     #[serde(default)]
     pub ramp: bool,
     /// Whether the stage counts in the headline, in limits without a stage and in the verdict. A warm-up does not.
@@ -507,6 +546,14 @@ pub struct Validity {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub max_silence: Option<f64>,
+    /// In the open model, the least share of the arrivals due in the measured stages that queries must have begun while these lasted, 0 to 1. Below it the rate that was asked for was not reached. 0.95 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub min_achieved_rate: Option<f64>,
+    /// In the open model, the largest share of the arrivals due in the measured stages that may be dropped, 0 to 1: those that still waited for a virtual user when the load ended. 0.01 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub max_dropped: Option<f64>,
     /// The fewest queries that a check needs to be decided; below it the run is `Inconclusive`.
     #[serde(default = "thirty")]
     #[schemars(range(min = 1, max = 1_000_000))]
@@ -515,7 +562,15 @@ pub struct Validity {
 
 impl Default for Validity {
     fn default() -> Self {
-        Self { max_worker_cpu: None, max_start_skew: None, max_imbalance: None, max_silence: None, min_queries: thirty() }
+        Self {
+            max_worker_cpu: None,
+            max_start_skew: None,
+            max_imbalance: None,
+            max_silence: None,
+            min_achieved_rate: None,
+            max_dropped: None,
+            min_queries: thirty(),
+        }
     }
 }
 

@@ -252,6 +252,14 @@ pub struct LiveStatus {
     /// The share of queries that ended in an error or a time-out.
     #[schemars(length(max = 24))]
     pub error_rate: String,
+    /// In the open model, arrivals per second that the plan asks for.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 24))]
+    pub arrivals_per_second: String,
+    /// In the open model, arrivals that wait for a virtual user.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 24))]
+    pub waiting: String,
     /// When this was measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<MicroTime>,

@@ -27,6 +27,8 @@ mod faults_refused;
 mod happy_path;
 #[path = "stories/ledger.rs"]
 mod ledger;
+#[path = "stories/open_model.rs"]
+mod open_model;
 #[path = "stories/operator_killed.rs"]
 mod operator_killed;
 #[path = "stories/prometheus.rs"]

@@ -280,6 +280,19 @@ pub struct LiveSecond {
     pub vus: u32,
     /// Latencies of the queries answered without error, all queries together: base64 of a compressed V2 histogram of microseconds.
     pub histogram: String,
+    /// What became of the arrivals; only in the open model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arrivals: Option<LiveArrivals>,
+}
+
+/// The arrivals of the open model in one second, as one worker or the fleet sees them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LiveArrivals {
+    /// Arrivals that the schedule wanted in this second.
+    pub due: u64,
+    /// Arrivals that waited for a free virtual user at its end.
+    pub waiting: u64,
 }
 
 /// Why a worker or its k6 cannot go on.

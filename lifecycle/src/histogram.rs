@@ -5,6 +5,7 @@
 //! the results of a run hold one histogram per query, stage and outcome at once, and a latency seldom spans more than a
 //! tenth of the range.
 
+pub mod arrivals;
 pub mod log;
 mod wire;
 

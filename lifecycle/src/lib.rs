@@ -12,6 +12,7 @@ pub mod contract;
 pub mod histogram;
 pub mod latency;
 pub mod legacy;
+pub mod load;
 pub mod mirror;
 pub mod notice;
 pub mod plan;

@@ -35,7 +35,7 @@ use crate::{
     class::Class,
     comparison::{Comparison, Trend},
     contract::{FrozenPlan, InvariantAnswer},
-    histogram::Histogram,
+    histogram::{Histogram, arrivals::ArrivalCounts},
 };
 use observability::SourceReading;
 
@@ -52,6 +52,8 @@ pub struct Summary {
     pub cells: Vec<Row>,
     /// All queries in the time of each fault and of the recovery from it.
     pub windows: Vec<WindowRow>,
+    /// What became of each stage's arrivals in the open model, in the plan's order; empty in the closed model.
+    pub arrivals: Vec<ArrivalCounts>,
     /// How the latencies of each query's answers are spread, in the plan's order.
     pub spectra: Vec<Spectrum>,
     /// Second by second.
@@ -81,8 +83,10 @@ pub struct Row {
     pub ok: u64,
     /// Queries that ended in an error or a time-out, by class; only classes that occurred.
     pub errors: BTreeMap<Class, u64>,
-    /// How long answered queries took; nothing where none was answered.
+    /// How long answered queries took; nothing where none was answered. In the open model the time begins when the arrival was due.
     pub latency: Option<Latency>,
+    /// In the open model, how long the system under test took for answered queries, from when they were sent. Not of windows.
+    pub service: Option<Latency>,
     /// How long failed queries took, by class; only classes that occurred.
     pub failed: BTreeMap<Class, Latency>,
     /// How long all queries took, however they ended; nothing where none ended.
@@ -173,6 +177,8 @@ pub struct Spectrum {
     pub query: Option<QueryName>,
     /// Percentiles in hundred thousandths with their latencies in microseconds, as far as there are queries to tell them apart.
     pub points: Vec<(u32, u64)>,
+    /// The same of how long the system under test took, in the open model.
+    pub service: Vec<(u32, u64)>,
 }
 
 impl Spectrum {
@@ -187,7 +193,7 @@ impl Spectrum {
 pub struct Timeline {
     /// How many seconds each point covers; 1 unless the load is so long that neighbouring seconds are merged.
     pub seconds_per_point: u64,
-    /// The points without gaps, from the start to the last second in which a query ended.
+    /// The points without gaps, from the start to the last second in which a query ended or an arrival was due.
     pub points: Vec<Point>,
 }
 
@@ -204,6 +210,8 @@ pub struct Point {
     pub latency: Option<Latency>,
     /// How often a virtual user got a new connection after it had lost its own.
     pub reconnects: u64,
+    /// What became of arrivals in the open model.
+    pub arrivals: ArrivalCounts,
 }
 
 impl Timeline {
@@ -252,6 +260,18 @@ pub struct Headline {
     pub error_rate: f64,
     /// The 95th percentile of the answered queries' latency, in microseconds.
     pub p95_micros: Option<u64>,
+}
+
+impl Summary {
+    /// What became of the arrivals of the measured stages; nothing in the closed model.
+    #[must_use]
+    pub fn measured_arrivals(&self) -> Option<ArrivalCounts> {
+        let mut sum = ArrivalCounts::default();
+        for (counts, _) in self.arrivals.iter().zip(&self.stages).filter(|(_, row)| row.measured) {
+            sum.add(counts);
+        }
+        (!self.arrivals.is_empty()).then_some(sum)
+    }
 }
 
 impl From<&Summary> for Headline {

@@ -5,6 +5,8 @@
 
 use crucible_crds::test_plan::Stage;
 
+use crate::load::users;
+
 /// One worker's part of the load. Its worker always exists: `index < of`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Segment {
@@ -37,7 +39,7 @@ impl Segment {
         let mut before = 0;
         let mut peak = 0;
         for stage in stages {
-            let vus = u64::from(stage.vus);
+            let vus = u64::from(users(stage));
             let (low, high) = if stage.ramp { (vus.min(before), vus.max(before)) } else { (vus, vus) };
             // One worker's share of T + N is one more than that of T: the peak lies among the last N totals.
             let low = low.max(high.saturating_sub(u64::from(self.of) - 1));

@@ -2,9 +2,10 @@
 
 use std::{path::Path, time::Duration};
 
-use crucible_crds::test_plan::{Stage, TlsMode};
+use crucible_crds::test_plan::{Arrivals, Stage, TlsMode};
 use crucible_lifecycle::{
     contract::{FrozenPlan, Query},
+    load::{is_open, rate_millis},
     plan::HostPort,
 };
 use serde::Serialize;
@@ -25,6 +26,8 @@ pub struct EnginePlan<'a> {
     target: Target<'a>,
     queries: &'a [Query],
     stages: Vec<EngineStage<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    open: Option<Open>,
     query_timeout_nanos: u64,
     drain_nanos: u64,
     slice_nanos: u64,
@@ -57,9 +60,22 @@ struct Target<'a> {
 struct EngineStage<'a> {
     name: &'a str,
     duration_nanos: u64,
-    vus: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vus: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rate_millis: Option<u64>,
     ramp: bool,
     measured: bool,
+}
+
+/// What only the open model has.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Open {
+    arrivals: Arrivals,
+    max_vus: u32,
+    /// The same for every worker: the fleet has one schedule.
+    seed: u64,
 }
 
 /// Why a frozen plan cannot be run by this worker.
@@ -101,10 +117,11 @@ impl<'a> EnginePlan<'a> {
             },
             queries: &plan.queries,
             stages: plan.spec.load.stages.iter().map(engine_stage).collect(),
+            open: open(plan),
             query_timeout_nanos: nanos(plan.spec.load.query_timeout.span()),
             drain_nanos: nanos(drain(plan)),
             slice_nanos: nanos(SLICE),
-            seed: seed(&plan.run.uid, index),
+            seed: seed(&plan.run.uid, &index.to_be_bytes()),
             raw_samples: plan.spec.results.wants_k6_metrics(),
         })
     }
@@ -129,13 +146,19 @@ pub fn nanos(span: Duration) -> u64 {
 }
 
 fn engine_stage(stage: &Stage) -> EngineStage<'_> {
-    let Stage { name, duration, vus, ramp, measured } = stage;
-    EngineStage { name, duration_nanos: nanos(duration.span()), vus: *vus, ramp: *ramp, measured: *measured }
+    let Stage { name, duration, vus, rate, ramp, measured } = stage;
+    let rate_millis = rate.is_some().then(|| rate_millis(stage));
+    EngineStage { name, duration_nanos: nanos(duration.span()), vus: *vus, rate_millis, ramp: *ramp, measured: *measured }
 }
 
-/// The same run and worker always draw the same parameters; two workers never do.
-fn seed(run_uid: &str, index: u32) -> u64 {
-    let digest = Sha256::new().chain_update(run_uid).chain_update(index.to_be_bytes()).finalize();
+fn open(plan: &FrozenPlan) -> Option<Open> {
+    let load = &plan.spec.load;
+    is_open(load).then(|| Open { arrivals: load.arrivals.unwrap_or_default(), max_vus: load.max_vus.unwrap_or(0), seed: seed(&plan.run.uid, b"arrivals") })
+}
+
+/// The same run always draws the same for the same purpose: the parameters of one worker, or the arrivals of all of them.
+fn seed(run_uid: &str, purpose: &[u8]) -> u64 {
+    let digest = Sha256::new().chain_update(run_uid).chain_update(purpose).finalize();
     digest.iter().take(8).fold(0, |seed, byte| (seed << 8) | u64::from(*byte))
 }
 
@@ -154,9 +177,32 @@ mod tests {
 
     #[test]
     fn a_seed_is_the_same_for_the_same_worker_and_another_for_every_other_one() {
+        let seed = |uid, index: u32| seed(uid, &index.to_be_bytes());
         assert_eq!(seed("0b1e", 0), seed("0b1e", 0));
         assert_ne!(seed("0b1e", 0), seed("0b1e", 1));
         assert_ne!(seed("0b1e", 0), seed("0b1f", 0));
+    }
+
+    #[test]
+    fn every_worker_of_the_open_model_goes_by_one_schedule() {
+        let mut plan = crate::sample::plan();
+        plan.spec.load.model = crucible_crds::test_plan::LoadModel::Open;
+        plan.spec.load.max_vus = Some(16);
+        for (stage, rate) in plan.spec.load.stages.iter_mut().zip([10.0, 2000.25]) {
+            (stage.vus, stage.rate) = (None, Some(rate));
+        }
+        let written = |index| serde_json::to_value(EnginePlan::new(&plan, index, Path::new("s"), Path::new("c")).unwrap()).unwrap();
+        let (first, second) = (written(0), written(1));
+        assert_eq!(
+            first["stages"],
+            serde_json::json!([
+                {"name": "warmup", "durationNanos": 1_000_000_000_u64, "rateMillis": 10_000, "ramp": true, "measured": false},
+                {"name": "steady", "durationNanos": 2_000_000_000_u64, "rateMillis": 2_000_250, "ramp": false, "measured": true}
+            ])
+        );
+        assert_eq!((&first["open"]["arrivals"], &first["open"]["maxVus"]), (&serde_json::json!("regular"), &serde_json::json!(16)));
+        assert_eq!(first["open"], second["open"]);
+        assert_ne!(first["seed"], second["seed"]);
     }
 
     #[test]
@@ -171,7 +217,7 @@ mod tests {
     fn the_extension_reads_what_the_plan_says() {
         let plan = crate::sample::plan();
         let written = EnginePlan::new(&plan, 1, Path::new("/scratch/k6.sock"), Path::new("/etc/secret")).unwrap();
-        let seed = seed("0b1e7c1d-0000-4000-8000-000000000001", 1);
+        let seed = seed("0b1e7c1d-0000-4000-8000-000000000001", &1_u32.to_be_bytes());
         assert_eq!(
             serde_json::to_value(written).unwrap(),
             serde_json::json!({

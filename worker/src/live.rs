@@ -21,15 +21,23 @@ pub struct Live {
     seconds: VecDeque<LiveSecond>,
     /// What the newest second's histogram was encoded from, because the same second may come again.
     newest: Histogram,
+    /// Whether queries arrive by a schedule.
+    open: bool,
 }
 
 impl Live {
+    /// No second yet, of the open model or of the closed one.
+    #[must_use]
+    pub fn of(open: bool) -> Self {
+        Self { open, ..Self::default() }
+    }
+
     /// Adds one second, or more of the newest one.
     pub fn add(&mut self, interval: &Interval) -> Result<(), WireError> {
         let ok = Class::Ok.as_str();
         if self.seconds.back().is_none_or(|newest| newest.second < interval.second) {
             self.newest.clear();
-            self.seconds.push_back(LiveSecond { second: interval.second, ok: 0, errors: 0, vus: 0, histogram: String::new() });
+            self.seconds.push_back(LiveSecond { second: interval.second, ok: 0, errors: 0, vus: 0, histogram: String::new(), arrivals: None });
         }
         for record in interval.records.iter().filter(|record| record.outcome == ok) {
             self.newest.add_encoded(&record.histogram)?;
@@ -40,6 +48,11 @@ impl Live {
             newest.errors += counts(false);
             newest.vus = newest.vus.max(interval.vus);
             newest.histogram = self.newest.encode();
+            if self.open {
+                let arrivals = newest.arrivals.get_or_insert_default();
+                arrivals.due += interval.arrivals.iter().map(|of| of.due).sum::<u64>();
+                arrivals.waiting = interval.waiting;
+            }
         }
         if self.seconds.len() > KEPT {
             self.seconds.pop_front();
@@ -71,13 +84,14 @@ mod tests {
             count: latencies.len() as u64,
             max_micros: latencies.iter().copied().max().unwrap_or(0),
             histogram: histogram.encode(),
+            service: None,
         }
     }
 
     fn live(intervals: &[(u64, Vec<Record>)]) -> Live {
         let mut live = Live::default();
         for (second, records) in intervals {
-            live.add(&Interval { second: *second, records: records.clone(), vus: 8, reconnects: 0 }).unwrap();
+            live.add(&Interval { second: *second, records: records.clone(), vus: 8, ..Interval::default() }).unwrap();
         }
         live
     }
@@ -97,6 +111,16 @@ mod tests {
         let [_, second] = &live.after(None)[..] else { panic!("two seconds") };
         assert_eq!((second.second, second.ok, second.errors), (1, 2, 1));
         assert_eq!(Histogram::decode(&second.histogram).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn the_open_model_tells_what_was_due_and_what_waits() {
+        let mut live = Live::of(true);
+        let arrivals = |due| ["a", "b"].map(|stage| crate::wire::ArrivalsOf { stage: stage.to_owned(), due, sent: 0, late: 0, behind: 0, begun: 0 });
+        live.add(&Interval { second: 0, arrivals: arrivals(3).to_vec(), waiting: 5, ..Interval::default() }).unwrap();
+        live.add(&Interval { second: 1, ..Interval::default() }).unwrap();
+        let told: Vec<_> = live.after(None).iter().map(|second| second.arrivals.map(|arrivals| (arrivals.due, arrivals.waiting))).collect();
+        assert_eq!(told, [Some((6, 5)), Some((0, 0))]);
     }
 
     #[test]

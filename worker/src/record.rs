@@ -87,8 +87,8 @@ impl LiveView {
 }
 
 /// Starts the recorder. It ends when every sender of notes is gone.
-pub fn start(paths: ResultPaths, index: u32, mut notes: mpsc::Receiver<Note>, tell: impl Fn(Recorded) + Send + 'static) -> io::Result<LiveView> {
-    let view = LiveView::default();
+pub fn start(paths: ResultPaths, index: u32, open: bool, mut notes: mpsc::Receiver<Note>, tell: impl Fn(Recorded) + Send + 'static) -> io::Result<LiveView> {
+    let view = LiveView(Arc::new(Mutex::new(Live::of(open))));
     let mut recorder = Recorder { paths, log: None, errors: ErrorSamples::of_worker(index), view: view.clone() };
     std::thread::Builder::new().name("recorder".to_owned()).spawn(move || {
         let mut broken = false;

@@ -10,6 +10,7 @@ use std::{
 use crucible_crds::Reason;
 use crucible_lifecycle::{
     contract::{CheckIn, Failure, FrozenPlan, PROTOCOL, WorkerState},
+    load::is_open,
     run::longest_healing,
 };
 use tokio::{
@@ -114,7 +115,7 @@ pub async fn begin(args: Args) -> Result<Begun, SetupError> {
     tokio::spawn(forward_news(socket, ordered, notes.clone(), inputs.clone()));
     let k6 = watch_k6(k6, &inputs);
     let to_supervisor = inputs.clone();
-    let live = record::start(paths.clone(), index, to_record, move |said| {
+    let live = record::start(paths.clone(), index, is_open(&plan.spec.load), to_record, move |said| {
         let _ = to_supervisor.blocking_send(Input::Recorder(said));
     });
     let live = live.map_err(SetupError::Listen)?;

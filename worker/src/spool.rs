@@ -10,12 +10,15 @@ use std::{
 use crucible_lifecycle::{
     class::Class,
     contract::ResultFile,
-    histogram::log::{HEADER, Record as Line},
+    histogram::{
+        arrivals::{ArrivalCounts, Arrivals},
+        log::{HEADER, Record as Line},
+    },
 };
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::wire::{ErrorSample, Interval};
+use crate::wire::{ArrivalsOf, ErrorSample, Interval, Record, Service};
 
 /// How many error samples are kept. The exact numbers of errors are in the histogram log.
 const KEPT_SAMPLES: usize = 2000;
@@ -66,12 +69,24 @@ impl HistogramLog {
     pub fn append(&mut self, interval: Interval) -> Result<(), SpoolError> {
         for record in interval.records {
             let class = Class::parse(&record.outcome).ok_or(SpoolError::Record("an outcome that is not known"))?;
-            if ![&record.query, &record.stage, &record.histogram].into_iter().all(|text| is_plain(text)) {
+            let texts = [&record.query, &record.stage, &record.histogram].into_iter().chain(record.service.as_ref().map(|service| &service.histogram));
+            if !texts.into_iter().all(|text| is_plain(text)) {
                 return Err(SpoolError::Record("a text that does not fit into a line of the log"));
             }
-            let line =
-                Line { query: record.query, stage: record.stage, class, second: interval.second, max_micros: record.max_micros, histogram: record.histogram };
+            let Record { query, stage, outcome: _, count: _, max_micros, histogram, service } = record;
+            let line = Line { query, stage, class, service: false, second: interval.second, max_micros, histogram };
             self.writer.write_all(line.to_line(1).as_bytes())?;
+            if let Some(Service { max_micros, histogram }) = service {
+                let line = Line { service: true, max_micros, histogram, ..line };
+                self.writer.write_all(line.to_line(1).as_bytes())?;
+            }
+        }
+        for ArrivalsOf { stage, due, sent, late, behind, begun } in interval.arrivals {
+            if !is_plain(&stage) {
+                return Err(SpoolError::Record("a text that does not fit into a line of the log"));
+            }
+            let arrivals = Arrivals { second: interval.second, stage, counts: ArrivalCounts { due, sent, late, behind, begun } };
+            self.writer.write_all(arrivals.to_line().as_bytes())?;
         }
         Ok(self.writer.flush()?)
     }
@@ -165,7 +180,6 @@ mod tests {
     use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 
     use super::*;
-    use crate::wire::Record;
 
     fn interval(second: u64, query: &str, outcome: &str) -> Interval {
         let record = Record {
@@ -175,8 +189,9 @@ mod tests {
             count: 1,
             max_micros: 12_345,
             histogram: "HISTFAAA".to_owned(),
+            service: None,
         };
-        Interval { second, records: vec![record], vus: 1, reconnects: 0 }
+        Interval { second, records: vec![record], vus: 1, ..Interval::default() }
     }
 
     #[test]
@@ -200,6 +215,32 @@ mod tests {
         );
         assert_eq!(sealed, inspect(&path, "histograms/worker-0.hlog".to_owned()).unwrap());
         assert_eq!(sealed.bytes, text.len() as u64);
+    }
+
+    #[test]
+    fn the_open_model_has_service_times_beside_and_a_line_for_each_stages_arrivals() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("worker-0.hlog");
+        let mut log = HistogramLog::create(&path, 0).unwrap();
+        let mut open = interval(7, "PointLookup", "ok");
+        open.records[0].service = Some(Service { max_micros: 45, histogram: "HISTFBBB".to_owned() });
+        open.arrivals = vec![ArrivalsOf { stage: "steady".to_owned(), due: 10, sent: 9, late: 4, behind: 1, begun: 8 }];
+        log.append(open.clone()).unwrap();
+        log.seal(String::new()).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(
+            text.ends_with(
+                "Tag=PointLookup|steady|ok,7.000,1.000,12.345,HISTFAAA\n\
+                 Tag=PointLookup|steady|ok|service,7.000,1.000,0.045,HISTFBBB\n\
+                 #[Arrivals: second=7 stage=steady due=10 sent=9 late=4 behind=1 begun=8]\n"
+            ),
+            "{text}"
+        );
+        let entries: Vec<_> = IntervalLogIterator::new(text.as_bytes()).map(Result::unwrap).collect();
+        assert_eq!(entries.iter().filter(|entry| matches!(entry, LogEntry::Interval(_))).count(), 2, "any HDR tool reads it");
+        open.arrivals[0].stage = "a]b c".to_owned();
+        let mut log = HistogramLog::create(&path, 0).unwrap();
+        assert!(matches!(log.append(open), Err(SpoolError::Record(_))));
     }
 
     #[test]

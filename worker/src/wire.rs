@@ -84,6 +84,29 @@ pub struct Interval {
     /// How often a virtual user got a new connection.
     #[serde(default)]
     pub reconnects: u64,
+    /// What is new of the arrivals, by stage; only in the open model.
+    #[serde(default)]
+    pub arrivals: Vec<ArrivalsOf>,
+    /// Arrivals that waited for a free virtual user at the end of the second.
+    #[serde(default)]
+    pub waiting: u64,
+}
+
+/// What is new of one stage's arrivals.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct ArrivalsOf {
+    /// The stage's name.
+    pub stage: String,
+    /// Arrivals that the schedule wanted.
+    pub due: u64,
+    /// Those that were sent.
+    pub sent: u64,
+    /// Those that found no free virtual user.
+    pub late: u64,
+    /// Those that had one and began late all the same.
+    pub behind: u64,
+    /// Queries that were sent while the stage lasted.
+    pub begun: u64,
 }
 
 /// How often one outcome of one query occurred, and how long it took.
@@ -98,6 +121,19 @@ pub struct Record {
     pub outcome: String,
     /// How often.
     pub count: u64,
+    /// The longest, in microseconds.
+    pub max_micros: u64,
+    /// Base64 of a compressed V2 histogram of microseconds.
+    pub histogram: String,
+    /// How long the system under test took; only in the open model, where the times above begin when the arrival was due.
+    #[serde(default)]
+    pub service: Option<Service>,
+}
+
+/// The service times of a record.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Service {
     /// The longest, in microseconds.
     pub max_micros: u64,
     /// Base64 of a compressed V2 histogram of microseconds.
@@ -261,8 +297,13 @@ mod tests {
         );
         assert_eq!(
             understood(r#"{"type":"interval","second":3,"records":[],"vus":8,"reconnects":5,"rows":0}"#),
-            FromK6::Interval(Interval { second: 3, records: vec![], vus: 8, reconnects: 5 })
+            FromK6::Interval(Interval { second: 3, records: vec![], vus: 8, reconnects: 5, ..Interval::default() })
         );
+        let open = r#"{"type":"interval","second":3,"records":[{"query":"A","stage":"steady","outcome":"ok","count":1,"maxMicros":7,"histogram":"HIST","service":{"maxMicros":5,"histogram":"TSIH"}}],"vus":8,"reconnects":0,"rows":0,"arrivals":[{"stage":"steady","due":9,"sent":8,"late":3,"behind":1,"begun":7}],"waiting":1}"#;
+        let FromK6::Interval(interval) = understood(open) else { panic!("an interval") };
+        assert_eq!(interval.records[0].service, Some(Service { max_micros: 5, histogram: "TSIH".to_owned() }));
+        assert_eq!(interval.arrivals, [ArrivalsOf { stage: "steady".to_owned(), due: 9, sent: 8, late: 3, behind: 1, begun: 7 }]);
+        assert_eq!(interval.waiting, 1);
         assert_eq!(understood(r#"{"type":"weather","sky":"clear"}"#), FromK6::Unknown);
         assert!(matches!(
             understood(r#"{"type":"preflight","ok":true,"serverVersion":"10.11","settings":{"a":"b"}}"#),

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use crucible_crds::{
     TestPlanSpec,
     fault::Fault,
-    test_plan::{Factor, ResultsSpec},
+    test_plan::{Factor, Load, LoadModel, ResultsSpec},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
     contract::FrozenPlan,
+    load::{arrivals_in_words, stage_in_words},
     plan::{HostPort, sha256_hex},
 };
 
@@ -57,7 +58,7 @@ impl Fingerprint {
             (Factor::Resources.as_str(), resources(load.resources.cpu.as_deref(), load.resources.memory.as_deref())),
             (Factor::Sampling.as_str(), sampling(results).to_owned()),
             (Factor::Faults.as_str(), broken(faults)),
-            ("load", digest(&json!([load.workers, load.model, load.stages, load.query_timeout]), &in_words(plan))),
+            ("load", digest(&load_as_asked(load), &in_words(plan))),
             (VERSION, version.map_or(UNKNOWN, str::trim).chars().take(128).collect()),
         ];
         Self { pieces: pieces.map(|(name, value)| (name.to_owned(), value)).into() }
@@ -118,12 +119,19 @@ fn resources(cpu: Option<&str>, memory: Option<&str>) -> String {
     format!("cpu {}, memory {}", cpu.unwrap_or("by default"), memory.unwrap_or("by default"))
 }
 
+/// What is asked of the load. The closed model's is as it was before there was another one, so that its digests stay.
+fn load_as_asked(load: &Load) -> serde_json::Value {
+    let Load { workers, model, arrivals, max_vus, stages, query_timeout, resources: _ } = load;
+    match model {
+        LoadModel::Closed => json!([workers, model, stages, query_timeout]),
+        LoadModel::Open => json!([workers, model, stages, query_timeout, arrivals.unwrap_or_default(), max_vus]),
+    }
+}
+
 fn in_words(plan: &FrozenPlan) -> String {
     let load = &plan.spec.load;
-    let stage =
-        |stage: &crucible_crds::test_plan::Stage| format!("{} {} {}{} users", stage.name, stage.duration, if stage.ramp { "to " } else { "" }, stage.vus);
-    let stages: Vec<String> = load.stages.iter().map(stage).collect();
-    format!("{} workers, {}", load.workers, stages.join(", "))
+    let stages: Vec<String> = load.stages.iter().map(stage_in_words).collect();
+    format!("{} workers, {}{}", load.workers, stages.join(", "), arrivals_in_words(load))
 }
 
 #[cfg(test)]
@@ -174,6 +182,23 @@ mod tests {
                 "version: 11.4.2 -> 11.8.1, true",
             ]
         );
+    }
+
+    #[test]
+    fn another_rate_another_spacing_and_other_users_of_the_open_model_are_another_load() {
+        use crucible_crds::test_plan::Arrivals;
+        let plan = crate::results::sample::open_plan(json!({}));
+        let before = Fingerprint::of(&plan, None);
+        let differs = |change: &dyn Fn(&mut Load)| {
+            let mut other = plan.clone();
+            change(&mut other.spec.load);
+            let differences = Fingerprint::of(&other, None).differences_from(&before, &[]);
+            differences.iter().map(|one| one.piece.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(differs(&|load| load.stages[1].rate = Some(100.5)), ["load"]);
+        assert_eq!(differs(&|load| load.max_vus = Some(17)), ["load"]);
+        assert_eq!(differs(&|load| load.arrivals = Some(Arrivals::Poisson)), ["load"]);
+        assert_eq!(differs(&|load| load.arrivals = Some(Arrivals::Regular)), [""; 0], "as without a word");
     }
 
     #[test]

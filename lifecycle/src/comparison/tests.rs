@@ -92,7 +92,7 @@ fn runs_of_different_loads_are_not_compared_and_the_difference_is_named() {
     let plan = asking(&json!({"mayDiffer": ["endpoint"]}));
     let summary = measured(&plan, "x", 1000.0, 10_000.0);
     let mut other = asking(&json!({}));
-    other.spec.load.stages[0].vus = 9;
+    other.spec.load.stages[0].vus = Some(9);
     other.spec.target.endpoint = "elsewhere:3306".into();
     let past = Past::of(&other, &summary, &facts("2026-03-07T00:00:00Z", "1"), Outcome::Passed).unwrap();
     let fingerprint = Fingerprint::of(&plan, Some("1"));

@@ -8,6 +8,9 @@ use crate::class::Class;
 /// The lines that a log begins with. Readers skip them.
 pub const HEADER: &str = "#[Histogram log format version 1.3]\n\"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\"Interval_Compressed_Histogram\"\n";
 
+/// What a tag ends with where its times are service times.
+const SERVICE: &str = "service";
+
 /// One line of the log: one query, stage and outcome in one interval.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
@@ -17,6 +20,9 @@ pub struct Record {
     pub stage: String,
     /// How the queries ended.
     pub class: Class,
+    /// Whether these are service times: how long the system under test took. In the open model they stand beside the times that
+    /// count, which begin when the arrival was due; in the closed model the two are the same, and there are none of these.
+    pub service: bool,
     /// The second in which they ended, counted from the agreed start.
     pub second: u64,
     /// The longest of them, in microseconds.
@@ -28,6 +34,9 @@ pub struct Record {
 /// What is wrong with a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LineError {
+    /// The line begins as one about arrivals and is none.
+    #[error("begins as one about arrivals and is none")]
+    Arrivals,
     /// The line has no `Tag=<query>|<stage>|<outcome>,`.
     #[error("does not begin with Tag=<query>|<stage>|<outcome>")]
     Tag,
@@ -62,9 +71,12 @@ impl Record {
         }
         let (tag, rest) = line.strip_prefix("Tag=").and_then(|rest| rest.split_once(',')).ok_or(LineError::Tag)?;
         let mut parts = tag.split('|');
-        let (Some(query), Some(stage), Some(class), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+        let (Some(query), Some(stage), Some(class), service, None) = (parts.next(), parts.next(), parts.next(), parts.next(), parts.next()) else {
             return Err(LineError::Tag);
         };
+        if service.is_some_and(|word| word != SERVICE) {
+            return Err(LineError::Tag);
+        }
         let mut fields = rest.split(',');
         let (Some(start), Some(length), Some(max), Some(histogram), None) = (fields.next(), fields.next(), fields.next(), fields.next(), fields.next()) else {
             return Err(LineError::Fields);
@@ -74,6 +86,7 @@ impl Record {
             query: query.to_owned(),
             stage: stage.to_owned(),
             class: Class::parse(class).ok_or(LineError::Class)?,
+            service: service.is_some(),
             second: thousandths(start).ok_or(LineError::Number)? / 1000,
             max_micros: thousandths(max).ok_or(LineError::Number)?,
             histogram: histogram.trim().to_owned(),
@@ -85,10 +98,12 @@ impl Record {
     /// tools expect.
     #[must_use]
     pub fn to_line(&self, seconds: u64) -> String {
-        let Self { query, stage, class, second, max_micros, histogram } = self;
+        let Self { query, stage, class, service, second, max_micros, histogram } = self;
         let mut line = String::with_capacity(histogram.len() + 80);
+        let (bar, service) = if *service { ("|", SERVICE) } else { ("", "") };
         // Writing into memory does not fail.
-        let _ = writeln!(line, "Tag={query}|{stage}|{class},{second}.000,{seconds}.000,{}.{:03},{histogram}", max_micros / 1000, max_micros % 1000);
+        let _ =
+            writeln!(line, "Tag={query}|{stage}|{class}{bar}{service},{second}.000,{seconds}.000,{}.{:03},{histogram}", max_micros / 1000, max_micros % 1000);
         line
     }
 }
@@ -112,13 +127,24 @@ mod tests {
     use super::*;
 
     fn record() -> Record {
-        Record { query: "PointLookup".into(), stage: "steady".into(), class: Class::Ok, second: 42, max_micros: 12_345, histogram: "HISTFAAA".into() }
+        Record {
+            query: "PointLookup".into(),
+            stage: "steady".into(),
+            class: Class::Ok,
+            service: false,
+            second: 42,
+            max_micros: 12_345,
+            histogram: "HISTFAAA".into(),
+        }
     }
 
     #[test]
     fn a_line_says_everything_about_one_second_of_one_query() {
         assert_eq!(record().to_line(1), "Tag=PointLookup|steady|ok,42.000,1.000,12.345,HISTFAAA\n");
         assert_eq!(Record::parse("Tag=PointLookup|steady|ok,42.000,1.000,12.345,HISTFAAA\n"), Ok(Some(record())));
+        let service = Record { service: true, ..record() };
+        assert_eq!(service.to_line(1), "Tag=PointLookup|steady|ok|service,42.000,1.000,12.345,HISTFAAA\n");
+        assert_eq!(Record::parse(&service.to_line(1)), Ok(Some(service)));
     }
 
     #[test]
@@ -134,6 +160,7 @@ mod tests {
             ("0.000,1.000,1.000,HIST", LineError::Tag),
             ("Tag=A|b,0.000,1.000,1.000,HIST", LineError::Tag),
             ("Tag=A|b|ok|x,0.000,1.000,1.000,HIST", LineError::Tag),
+            ("Tag=A|b|ok|service|x,0.000,1.000,1.000,HIST", LineError::Tag),
             ("Tag=A|b|ok", LineError::Tag),
             ("Tag=A|b|fine,0.000,1.000,1.000,HIST", LineError::Class),
             ("Tag=A|b|ok,0.000,1.000,HIST", LineError::Fields),

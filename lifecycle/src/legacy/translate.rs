@@ -151,6 +151,8 @@ impl LegacyPlan {
             load: Load {
                 workers,
                 model: LoadModel::Closed,
+                arrivals: None,
+                max_vus: None,
                 stages: self.stages(users),
                 query_timeout: Duration::from_secs(QUERY_TIMEOUT_SECONDS),
                 resources: WorkerResources::default(),
@@ -180,8 +182,14 @@ impl LegacyPlan {
     }
 
     fn stages(&self, users: u32) -> Vec<Stage> {
-        let stage =
-            |name: &str, duration: &Duration, ramp: bool| Stage { name: name.into(), duration: at_least_a_second(duration), vus: users, ramp, measured: !ramp };
+        let stage = |name: &str, duration: &Duration, ramp: bool| Stage {
+            name: name.into(),
+            duration: at_least_a_second(duration),
+            vus: Some(users),
+            rate: None,
+            ramp,
+            measured: !ramp,
+        };
         let ramp = (!self.ramp_up.span().is_zero()).then(|| stage(RAMP_STAGE, &self.ramp_up, true));
         ramp.into_iter().chain([stage(HOLD_STAGE, &self.hold_for, false)]).collect()
     }

@@ -6,12 +6,13 @@ use crucible_crds::{
     TestPlanSpec,
     fixture::FixtureUse,
     observe::PrometheusSource,
-    test_plan::{Deadlines, Load, Metric, Slo},
+    test_plan::{Deadlines, Load, LoadModel, Metric, Slo},
 };
 
 use super::HostPort;
 use crate::{
     contract::Query,
+    load::users,
     problem::{Problems, name_some},
 };
 
@@ -21,6 +22,9 @@ const DAY: Duration = Duration::from_hours(24);
 /// The most virtual users of one worker: each holds a connection and a session of its own.
 pub const MOST_VUS_PER_WORKER: u32 = 10_000;
 const MOST_WORKERS: u32 = 1000;
+/// Arrivals per second of a stage of the open model.
+const LEAST_RATE: f64 = 0.01;
+const LARGEST_RATE: f64 = 1_000_000.0;
 const LONGEST_DRAIN: Duration = Duration::from_mins(10);
 /// What a plan may take of the ConfigMap that it is frozen into for a run, which holds 1 MiB of everything.
 const MOST_FROZEN_BYTES: usize = 1008 << 10;
@@ -66,16 +70,13 @@ fn check_prometheus(source: &PrometheusSource, path: &str, problems: &mut Proble
 }
 
 fn check_load(load: &Load, problems: &mut Problems) {
-    let Load { workers, model: _, stages, query_timeout, resources: _ } = load;
+    let Load { workers, model, arrivals: _, max_vus: _, stages, query_timeout, resources: _ } = load;
     if !(1..=MOST_WORKERS).contains(workers) {
         problems.add("spec.load.workers", format!("there must be 1 to {MOST_WORKERS} workers"));
     }
-    let largest = stages.iter().map(|stage| stage.vus).max().unwrap_or(0);
-    if *workers > largest {
-        problems.add(
-            "spec.load.workers",
-            format!("{workers} workers are more than the {largest} virtual users of the largest stage; some would be idle throughout"),
-        );
+    match model {
+        LoadModel::Closed => check_users(load, problems),
+        LoadModel::Open => check_arrivals(load, problems),
     }
     if stages.is_empty() {
         problems.add("spec.load.stages", "there must be at least one stage");
@@ -84,18 +85,6 @@ fn check_load(load: &Load, problems: &mut Problems) {
     }
     for (index, stage) in stages.iter().enumerate() {
         check_span(&format!("spec.load.stages[{index}].duration"), &stage.duration, SECOND..=DAY, problems);
-        let per_worker = stage.vus.div_ceil((*workers).max(1));
-        if stage.vus == 0 {
-            problems.add(format!("spec.load.stages[{index}].vus"), "there must be at least one virtual user");
-        } else if per_worker > MOST_VUS_PER_WORKER {
-            problems.add(
-                format!("spec.load.stages[{index}].vus"),
-                format!(
-                    "{per_worker} virtual users for one worker are more than {MOST_VUS_PER_WORKER}; use at least {} workers",
-                    stage.vus.div_ceil(MOST_VUS_PER_WORKER)
-                ),
-            );
-        }
         if stages.iter().take(index).any(|earlier| earlier.name == stage.name) {
             problems.add(format!("spec.load.stages[{index}].name"), format!("the stage {} exists already", stage.name));
         }
@@ -105,6 +94,57 @@ fn check_load(load: &Load, problems: &mut Problems) {
         problems.add("spec.load.stages", format!("the stages last {}s together; at most 24h are possible", total.as_secs()));
     }
     check_span("spec.load.queryTimeout", query_timeout, Duration::from_millis(1)..=HOUR, problems);
+}
+
+/// The closed model: every stage has its virtual users, and every worker some of the largest stage's.
+fn check_users(load: &Load, problems: &mut Problems) {
+    let Load { workers, model: _, arrivals, max_vus, stages, query_timeout: _, resources: _ } = load;
+    let largest = stages.iter().map(users).max().unwrap_or(0);
+    if *workers > largest {
+        problems.add(
+            "spec.load.workers",
+            format!("{workers} workers are more than the {largest} virtual users of the largest stage; some would be idle throughout"),
+        );
+    }
+    for (name, is_there) in [("maxVus", max_vus.is_some()), ("arrivals", arrivals.is_some())] {
+        if is_there {
+            problems.add(format!("spec.load.{name}"), format!("only the open model has {name}"));
+        }
+    }
+    for (index, stage) in stages.iter().enumerate() {
+        if stage.rate.is_some() {
+            problems.add(format!("spec.load.stages[{index}].rate"), "a stage of the closed model has vus, not a rate");
+        }
+        check_vus(&format!("spec.load.stages[{index}].vus"), users(stage), *workers, problems);
+    }
+}
+
+/// The open model: every stage has its rate, and every worker some of the virtual users.
+fn check_arrivals(load: &Load, problems: &mut Problems) {
+    let Load { workers, model: _, arrivals: _, max_vus, stages, query_timeout: _, resources: _ } = load;
+    let most = max_vus.unwrap_or(0);
+    if *workers > most {
+        problems.add("spec.load.workers", format!("{workers} workers are more than the {most} virtual users of maxVus; some would be idle throughout"));
+    }
+    check_vus("spec.load.maxVus", most, *workers, problems);
+    for (index, stage) in stages.iter().enumerate() {
+        if stage.vus.is_some() {
+            problems.add(format!("spec.load.stages[{index}].vus"), "a stage of the open model has a rate, not vus");
+        }
+        if !stage.rate.is_some_and(|rate| (LEAST_RATE..=LARGEST_RATE).contains(&rate)) {
+            problems.add(format!("spec.load.stages[{index}].rate"), format!("the rate must be {LEAST_RATE} to {LARGEST_RATE} arrivals per second"));
+        }
+    }
+}
+
+fn check_vus(path: &str, vus: u32, workers: u32, problems: &mut Problems) {
+    let per_worker = vus.div_ceil(workers.max(1));
+    if vus == 0 {
+        problems.add(path, "there must be at least one virtual user");
+    } else if per_worker > MOST_VUS_PER_WORKER {
+        let enough = vus.div_ceil(MOST_VUS_PER_WORKER);
+        problems.add(path, format!("{per_worker} virtual users for one worker are more than {MOST_VUS_PER_WORKER}; use at least {enough} workers"));
+    }
 }
 
 fn check_slo(slo: &Slo, path: &str, problems: &mut Problems) {

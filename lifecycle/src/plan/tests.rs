@@ -33,6 +33,7 @@ fn spec() -> TestPlanSpec {
 const POSTGRES: &str = include_str!("../../../dev/samples/engines/postgres.yaml");
 const TRINO: &str = include_str!("../../../dev/samples/engines/trino.yaml");
 const CASSANDRA: &str = include_str!("../../../dev/samples/engines/cassandra.yaml");
+const OPEN: &str = include_str!("../../../dev/samples/open.yaml");
 
 /// A sample of an engine, with its workload.
 fn sample(text: &str) -> (TestPlanSpec, String) {
@@ -57,6 +58,14 @@ fn the_sample_of_each_engine_resolves_into_that_engines_words() {
     let cql: Vec<_> = resolve(&spec, &[workload]).unwrap().queries.iter().map(|query| query.cql).collect();
     let none = CqlOptions::default();
     assert_eq!(cql, [CqlOptions { consistency: Some(Consistency::LocalOne), ..none }, none, CqlOptions { page_size: Some(500), ..none }]);
+}
+
+#[test]
+fn the_sample_of_the_open_model_resolves() {
+    let (plan, run) = OPEN.split_once("\n---\n").unwrap();
+    let (spec, workload) = sample(plan);
+    assert_eq!(resolve(&spec, &[workload]).unwrap().queries.len(), 1);
+    assert!(run.contains("planRef: {name: checkout-open}"));
 }
 
 #[test]
@@ -123,6 +132,44 @@ fn each_limit_refuses_with_the_path_of_its_field() {
     for ((pointer, value), expected) in cases {
         let problems = resolve(&with(pointer, value.clone()), &[WORKLOAD]).unwrap_err();
         assert_eq!(problems[0].to_string(), expected, "{pointer} {value}");
+    }
+}
+
+#[test]
+fn the_open_model_has_limits_of_its_own() {
+    let open = |fields: Value| {
+        let mut load = json!({"workers": 2, "model": "open", "maxVus": 16, "stages": [{"name": "steady", "duration": "60s", "rate": 2000.5}]});
+        load.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        let mut plan = plan();
+        plan["load"] = load;
+        resolve(&serde_json::from_value(plan).unwrap(), &[WORKLOAD]).map_err(|problems| problems[0].to_string())
+    };
+    let stage = |fields: Value| {
+        let mut stage = json!({"name": "steady", "duration": "60s", "rate": 10});
+        stage.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        json!({"stages": [stage]})
+    };
+    assert!(open(json!({})).is_ok());
+    assert!(open(json!({"arrivals": "poisson", "maxVus": 20_000})).is_ok());
+    let cases = [
+        (json!({"maxVus": 1}), "spec.load.workers: 2 workers are more than the 1 virtual users of maxVus; some would be idle throughout"),
+        (json!({"maxVus": null}), "spec.load.workers: 2 workers are more than the 0 virtual users of maxVus; some would be idle throughout"),
+        (json!({"maxVus": 20_001}), "spec.load.maxVus: 10001 virtual users for one worker are more than 10000; use at least 3 workers"),
+        (stage(json!({"rate": 0})), "spec.load.stages[0].rate: the rate must be 0.01 to 1000000 arrivals per second"),
+        (stage(json!({"rate": null})), "spec.load.stages[0].rate: the rate must be 0.01 to 1000000 arrivals per second"),
+        (stage(json!({"rate": 1_000_001})), "spec.load.stages[0].rate: the rate must be 0.01 to 1000000 arrivals per second"),
+        (stage(json!({"vus": 8})), "spec.load.stages[0].vus: a stage of the open model has a rate, not vus"),
+    ];
+    for (fields, expected) in cases {
+        assert_eq!(open(fields.clone()).unwrap_err(), expected, "{fields}");
+    }
+    let closed = [
+        (("/load/maxVus", json!(16)), "spec.load.maxVus: only the open model has maxVus"),
+        (("/load/arrivals", json!("regular")), "spec.load.arrivals: only the open model has arrivals"),
+        (("/load/stages/1/rate", json!(16)), "spec.load.stages[1].rate: a stage of the closed model has vus, not a rate"),
+    ];
+    for ((pointer, value), expected) in closed {
+        assert_eq!(resolve(&with(pointer, value), &[WORKLOAD]).unwrap_err()[0].to_string(), expected);
     }
 }
 

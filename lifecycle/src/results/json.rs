@@ -7,11 +7,14 @@ mod comparison;
 
 use std::collections::BTreeMap;
 
-use crucible_crds::{Reason, test_plan::Stage};
+use crucible_crds::{
+    Reason,
+    test_plan::{Load, Stage},
+};
 use serde_json::{Map, Value, json};
 
 use super::{FaultFact, Latency, Point, Recovery, Report, Resilience, Row, Summary, Window, WindowRow, observability::SourceReading, resilience};
-use crate::{class::Class, comparison::Fingerprint};
+use crate::{class::Class, comparison::Fingerprint, histogram::arrivals::ArrivalCounts, load::users};
 
 pub(super) fn results(report: &Report<'_>) -> Value {
     let Report { plan, summary, facts, sources, collected_at, .. } = report;
@@ -26,14 +29,14 @@ pub(super) fn results(report: &Report<'_>) -> Value {
         "collected_at": collected_at.to_string(),
         "collection_error": collection_error,
         "abort_reason": abort_reason,
-        "k6": {"metrics": k6_metrics(summary, &plan.spec.load.stages)},
+        "k6": {"metrics": k6_metrics(summary, &plan.spec.load)},
         "observability": {"sources": sources.iter().map(SourceReading::to_json).collect::<Vec<_>>()},
         "crucible": crucible(report),
     })
 }
 
 /// The metrics of k6 and of the extension, as k6 itself would have summed them up.
-fn k6_metrics(summary: &Summary, stages: &[Stage]) -> Vec<Value> {
+fn k6_metrics(summary: &Summary, load: &Load) -> Vec<Value> {
     let all = &summary.headline;
     let durations = summary.queries.iter().map(|row| {
         let name = row.query.as_deref().unwrap_or_default();
@@ -46,7 +49,7 @@ fn k6_metrics(summary: &Summary, stages: &[Stage]) -> Vec<Value> {
             metric("query_errors", "rate", &share(all.ended(), failed)),
             metric("iterations", "counter", &counter(all)),
             metric("iteration_duration", "trend", &trend(all.total.as_ref(), all.seconds)),
-            metric("vus", "gauge", &gauge(vus_by_second(stages, summary))),
+            metric("vus", "gauge", &gauge(vus_by_second(load, summary))),
             metric("checks", "rate", &share(all.ended(), answered)),
         ])
         .collect()
@@ -92,20 +95,23 @@ fn gauge(mut samples: Vec<u32>) -> Value {
 }
 
 /// The fleet's virtual users at the beginning of each second of the measured stages, as far as the load went.
-fn vus_by_second(stages: &[Stage], summary: &Summary) -> Vec<u32> {
+fn vus_by_second(load: &Load, summary: &Summary) -> Vec<u32> {
+    let stages = &load.stages;
     let mut samples = Vec::new();
-    let mut before = 0;
+    // In the open model all virtual users are there all the time.
+    let goal = |stage: &Stage| load.max_vus.unwrap_or_else(|| users(stage));
+    let mut before = load.max_vus.unwrap_or(0);
     for (stage, row) in stages.iter().zip(&summary.stages) {
         let nanos = stage.duration.span().as_nanos().max(1);
         let mut elapsed = 0;
         while row.measured && super::per(elapsed, 1.0) < row.seconds {
             let passed = if stage.ramp { (u128::from(elapsed) * 1_000_000_000).min(nanos) } else { nanos };
-            let (from, to) = (i128::from(before), i128::from(stage.vus));
+            let (from, to) = (i128::from(before), i128::from(goal(stage)));
             let now = from + (to - from) * i128::try_from(passed).unwrap_or(0) / i128::try_from(nanos).unwrap_or(1);
             samples.push(u32::try_from(now).unwrap_or(0));
             elapsed += 1;
         }
-        before = stage.vus;
+        before = goal(stage);
     }
     samples
 }
@@ -122,7 +128,7 @@ fn crucible(report: &Report<'_>) -> Value {
     let target = &plan.spec.target;
     let workers =
         summary.workers.iter().map(|row| json!({"ok": row.ok, "errors": row.failures, "lastSecond": row.last_second, "activeSeconds": row.active_seconds}));
-    json!({
+    let mut sections = json!({
         "formatVersion": 1,
         "run": plan.run,
         "plan": {
@@ -150,17 +156,40 @@ fn crucible(report: &Report<'_>) -> Value {
         "errorSamples": samples,
         "comparison": comparison.map(comparison::comparison),
         "trend": trend.map(comparison::trend),
+    });
+    if let Some(measured) = summary.measured_arrivals() {
+        let stages = summary.stages.iter().zip(&summary.arrivals).map(|(row, counts)| {
+            let mut stage = arrivals(counts);
+            stage["stage"] = json!(row.stage);
+            stage["measured"] = json!(row.measured);
+            stage
+        });
+        sections["arrivals"] = json!({"measured": arrivals(&measured), "stages": stages.collect::<Vec<_>>()});
+    }
+    sections
+}
+
+/// What became of arrivals. Shares are of what was due.
+fn arrivals(counts: &ArrivalCounts) -> Value {
+    let ArrivalCounts { due, sent, late, behind, begun } = counts;
+    json!({
+        "due": due, "sent": sent, "late": late, "behind": behind, "begun": begun, "dropped": counts.dropped(),
+        "achievedRate": counts.achieved(), "droppedShare": counts.dropped_share(),
     })
 }
 
 fn row(row: &Row) -> Value {
     let failed: Map<String, Value> = row.failed.iter().map(|(class, latency)| (class.to_string(), micros(latency))).collect();
-    json!({
+    let mut told = json!({
         "query": row.query, "stage": row.stage, "measured": row.measured, "seconds": row.seconds,
         "ok": row.ok, "errors": row.failures(), "errorsByClass": by_class(&row.errors),
         "throughput": row.throughput(), "errorRate": row.error_rate(),
         "latencyMicros": row.latency.as_ref().map(micros), "failedLatencyMicros": failed,
-    })
+    });
+    if let Some(service) = &row.service {
+        told["serviceMicros"] = micros(service);
+    }
+    told
 }
 
 /// What became of a fault, and how well the system took it. Times are seconds since the start of the load, spans are seconds.
@@ -192,9 +221,14 @@ fn window(of: &WindowRow) -> Value {
 }
 
 fn point(point: &Point) -> Value {
-    let Point { second, ok, errors, latency, reconnects } = point;
+    let Point { second, ok, errors, latency, reconnects, arrivals } = point;
     let micros = latency.as_ref().map(|latency| json!({"p50": latency.p50, "p95": latency.p95, "p99": latency.p99, "max": latency.max}));
-    json!({"second": second, "ok": ok, "errors": errors.values().sum::<u64>(), "errorsByClass": by_class(errors), "latencyMicros": micros, "reconnects": reconnects})
+    let mut told = json!({"second": second, "ok": ok, "errors": errors.values().sum::<u64>(), "errorsByClass": by_class(errors), "latencyMicros": micros, "reconnects": reconnects});
+    if *arrivals != ArrivalCounts::default() {
+        let ArrivalCounts { due, sent, late, behind, begun: _ } = arrivals;
+        told["arrivals"] = json!({"due": due, "sent": sent, "late": late, "behind": behind});
+    }
+    told
 }
 
 fn by_class(counts: &BTreeMap<Class, u64>) -> Map<String, Value> {

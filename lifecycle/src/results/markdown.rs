@@ -5,10 +5,12 @@ use std::fmt::Write as _;
 
 use crucible_crds::Check;
 
-use super::{FaultFact, Latency, Recovery, Report, Resilience, Row, SampleGroup, resilience};
+use super::{FaultFact, Latency, Recovery, Report, Resilience, Row, SampleGroup, Summary, resilience};
 use crate::{
     comparison::{Comparison, Difference, Trend, interval_in_words},
+    histogram::arrivals::ArrivalCounts,
     latency::{human, human_mean},
+    load::{arrivals_in_words, is_open, stage_in_words},
     statistics::bootstrap::Measure,
 };
 
@@ -23,16 +25,11 @@ pub(super) fn summary(report: &Report<'_>) -> String {
     }
     checks(&mut text, &verdict.checks);
     headline(&mut text, &summary.headline);
+    if is_open(&plan.spec.load) {
+        arrivals(&mut text, summary);
+    }
     table(&mut text, "Queries, measured stages", "query", summary.queries.iter().map(|row| (row.query.as_deref().unwrap_or_default().to_owned(), row)));
-    table(
-        &mut text,
-        "Stages, all queries",
-        "stage",
-        summary.stages.iter().map(|row| {
-            let name = row.stage.as_deref().unwrap_or_default();
-            (if row.measured { name.to_owned() } else { format!("{name} (not measured)") }, row)
-        }),
-    );
+    table(&mut text, "Stages, all queries", "stage", summary.stages.iter().map(|row| (stage_name(row), row)));
     if !facts.faults.is_empty() {
         faults(&mut text, &facts.faults, &resilience(plan, summary, &facts.faults));
         table(
@@ -81,6 +78,33 @@ fn headline(text: &mut String, row: &Row) {
         let [min, p50, p90, p95, p99, p999, max] = [min, p50, p90, p95, p99, p999, max].map(|micros| human(*micros));
         line(text, &format!("Latency: p50 {p50}, p90 {p90}, p95 {p95}, p99 {p99}, p99.9 {p999}, mean {}, from {min} to {max}.", human_mean(*mean)));
     }
+}
+
+/// What became of each stage's arrivals, and what waiting added to how long the system under test took.
+fn arrivals(text: &mut String, summary: &Summary) {
+    line(
+        text,
+        "\nLatencies are response times: they begin when an arrival was due.\n\n## Arrivals\n\n| stage | due | begun while it lasted | late | dropped | achieved |\n|---|---:|---:|---:|---:|---:|",
+    );
+    for (row, counts) in summary.stages.iter().zip(&summary.arrivals) {
+        let ArrivalCounts { due, sent: _, late, behind: _, begun } = counts;
+        let achieved = counts.achieved().map_or_else(|| "–".to_owned(), |share| format!("{:.2} %", share * 100.0));
+        line(text, &format!("| {} | {due} | {begun} | {late} | {} | {achieved} |", cell(&stage_name(row)), counts.dropped()));
+    }
+    line(text, "\n| query | response p50 | p99 | max | service p50 | p99 | max |\n|---|---:|---:|---:|---:|---:|---:|");
+    for row in std::iter::once(&summary.headline).chain(&summary.queries) {
+        let name = row.query.as_deref().unwrap_or("all queries");
+        let times = |latency: Option<Latency>| match latency {
+            Some(Latency { p50, p99, max, .. }) => [p50, p99, max].map(human).join(" | "),
+            None => "– | – | –".to_owned(),
+        };
+        line(text, &format!("| {} | {} | {} |", cell(name), times(row.latency), times(row.service)));
+    }
+}
+
+fn stage_name(row: &Row) -> String {
+    let name = row.stage.as_deref().unwrap_or_default();
+    if row.measured { name.to_owned() } else { format!("{name} (not measured)") }
 }
 
 fn table<'a>(text: &mut String, title: &str, first: &str, rows: impl Iterator<Item = (String, &'a Row)>) {
@@ -208,19 +232,13 @@ fn errors(text: &mut String, stages: &[Row], samples: &[SampleGroup]) {
 fn identity(text: &mut String, report: &Report<'_>) {
     let Report { plan, facts, collected_at, .. } = report;
     let target = &plan.spec.target;
-    let stages: Vec<String> = plan
-        .spec
-        .load
-        .stages
-        .iter()
-        .map(|stage| format!("{} {} {}{} users", stage.name, stage.duration, if stage.ramp { "to " } else { "" }, stage.vus))
-        .collect();
+    let stages: Vec<String> = plan.spec.load.stages.iter().map(stage_in_words).collect();
     let rows = [
         ("run", format!("{}/{} ({})", plan.run.namespace, plan.run.name, plan.run.uid)),
         ("plan", format!("{} generation {}", plan.plan_name, plan.plan_generation)),
         ("plan digest", plan.digest.clone()),
         ("target", format!("{} at {}, database {}, TLS {:?}", target.engine.as_str(), target.endpoint, target.database, target.tls.mode)),
-        ("load", format!("{} workers: {}", plan.spec.load.workers, stages.join(", "))),
+        ("load", format!("{} workers: {}{}", plan.spec.load.workers, stages.join(", "), arrivals_in_words(&plan.spec.load))),
         ("results of", format!("{} of {} workers", facts.merged_workers, facts.expected_workers)),
         ("collected at", collected_at.to_string()),
     ];

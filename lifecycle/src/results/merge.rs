@@ -12,8 +12,10 @@ use crate::{
     contract::FrozenPlan,
     histogram::{
         Counts, Histogram, WireError,
+        arrivals::{ArrivalCounts, Arrivals},
         log::{LineError, Record},
     },
+    load::is_open,
 };
 
 /// The most points of a timeline. A longer load has points of several seconds.
@@ -72,14 +74,25 @@ type Cell = (usize, usize, Class);
 #[derive(Debug)]
 struct Waiting {
     second: u64,
-    cell: Cell,
-    counts: Counts,
+    content: Content,
+}
+
+/// What a line says.
+#[derive(Debug)]
+enum Content {
+    /// How long queries took.
+    Times(Cell, Counts),
+    /// How long the system under test took for them, in the open model.
+    Services(Cell, Counts),
+    /// What became of a stage's arrivals.
+    Arrivals(usize, ArrivalCounts),
 }
 
 /// One worker's log while it is read.
 #[derive(Debug, Default)]
 struct Log {
     lines: u64,
+    reached: Option<u64>,
     waiting: Option<Waiting>,
     row: WorkerRow,
 }
@@ -95,6 +108,8 @@ pub struct Merger<'a> {
     hungry: BTreeSet<u32>,
     waiting: BTreeSet<(u64, u32)>,
     cells: BTreeMap<Cell, Histogram>,
+    services: BTreeMap<Cell, Histogram>,
+    arrivals: Vec<ArrivalCounts>,
     windows: Vec<(Window, BTreeMap<Class, Histogram>)>,
     open: OpenPoint,
     timeline: Timeline,
@@ -128,6 +143,8 @@ impl<'a> Merger<'a> {
             hungry: (0..workers).collect(),
             waiting: BTreeSet::new(),
             cells: BTreeMap::new(),
+            services: BTreeMap::new(),
+            arrivals: if is_open(&plan.spec.load) { vec![ArrivalCounts::default(); plan.spec.load.stages.len()] } else { Vec::new() },
             windows: Vec::new(),
             open: OpenPoint::default(),
             timeline: Timeline { seconds_per_point: (last_possible + 1).div_ceil(MOST_POINTS).max(1), points: Vec::new() },
@@ -193,7 +210,7 @@ impl<'a> Merger<'a> {
         self.slot.close(&mut self.series, &names(self.plan));
         let ended = self.logs.iter().filter_map(|log| log.row.last_second).max().map_or(0, |second| second + 1);
         let seconds = stage_seconds(self.plan, ended_early.then_some(ended));
-        let rows = Rows { plan: self.plan, cells: &self.cells, seconds: &seconds };
+        let rows = Rows { plan: self.plan, cells: &self.cells, services: &self.services, seconds: &seconds };
         let measured: Vec<usize> = (0..self.plan.spec.load.stages.len()).filter(|stage| self.plan.spec.load.stages[*stage].measured).collect();
         let queries: Vec<usize> = (0..self.plan.queries.len()).collect();
         Summary {
@@ -206,6 +223,7 @@ impl<'a> Merger<'a> {
                 .map(|(query, stage)| rows.row(Some(query), Some(stage), &[query], &[stage]))
                 .collect(),
             windows: self.windows.into_iter().map(|(window, by_class)| window_row(window, by_class, ended)).collect(),
+            arrivals: self.arrivals,
             spectra: queries.iter().map(|query| rows.spectrum(Some(*query), &[*query], &measured)).collect(),
             timeline: self.timeline,
             series: self.series,
@@ -216,20 +234,36 @@ impl<'a> Merger<'a> {
     }
 
     fn read(&self, worker: u32, line: &str) -> Result<Option<Waiting>, MergeProblem> {
-        let Some(Record { query, stage, class, second, max_micros: _, histogram }) = Record::parse(line).map_err(MergeProblem::Line)? else {
+        if let Some(Arrivals { second, stage, counts }) = Arrivals::parse(line).map_err(MergeProblem::Line)? {
+            let stage = self.stage(&stage)?;
+            self.in_time(worker, second)?;
+            return Ok(Some(Waiting { second, content: Content::Arrivals(stage, counts) }));
+        }
+        let Some(Record { query, stage, class, service, second, max_micros: _, histogram }) = Record::parse(line).map_err(MergeProblem::Line)? else {
             return Ok(None);
         };
         let query = *self.queries.get(query.as_str()).ok_or_else(|| MergeProblem::UnknownQuery(bounded(&query)))?;
-        let stage = *self.stages.get(stage.as_str()).ok_or_else(|| MergeProblem::UnknownStage(bounded(&stage)))?;
+        let cell = (query, self.stage(&stage)?, class);
+        self.in_time(worker, second)?;
+        let counts = Counts::decode(&histogram).map_err(MergeProblem::Histogram)?;
+        let content = if service { Content::Services(cell, counts) } else { Content::Times(cell, counts) };
+        Ok(Some(Waiting { second, content }))
+    }
+
+    fn stage(&self, name: &str) -> Result<usize, MergeProblem> {
+        self.stages.get(name).copied().ok_or_else(|| MergeProblem::UnknownStage(bounded(name)))
+    }
+
+    /// That a second is one in which something can have happened, and not before what the worker's log has told.
+    fn in_time(&self, worker: u32, second: u64) -> Result<(), MergeProblem> {
         if second > self.last_possible {
             return Err(MergeProblem::BeyondTheEnd(second));
         }
-        let after = self.logs.get(worker as usize).and_then(|log| log.row.last_second);
-        if let Some(after) = after.filter(|after| second < *after) {
-            return Err(MergeProblem::BackInTime { second, after });
+        let after = self.logs.get(worker as usize).and_then(|log| log.reached);
+        match after.filter(|after| second < *after) {
+            Some(after) => Err(MergeProblem::BackInTime { second, after }),
+            None => Ok(()),
         }
-        let counts = Counts::decode(&histogram).map_err(MergeProblem::Histogram)?;
-        Ok(Some(Waiting { second, cell: (query, stage, class), counts }))
     }
 
     /// Takes in the earliest lines once every worker has shown its next one.
@@ -243,8 +277,34 @@ impl<'a> Merger<'a> {
     fn absorb(&mut self) {
         let Some((second, worker)) = self.waiting.pop_first() else { return };
         let Some(log) = self.logs.get_mut(worker as usize) else { return };
-        let Some(Waiting { cell, counts, .. }) = log.waiting.take() else { return };
+        let Some(Waiting { second: _, content }) = log.waiting.take() else { return };
+        log.reached = Some(second);
         self.hungry.insert(worker);
+        match content {
+            Content::Times(cell, counts) => self.absorb_times(second, worker, cell, &counts),
+            Content::Services(cell, counts) => self.services.entry(cell).or_default().add_counts(&counts),
+            Content::Arrivals(stage, counts) => {
+                self.open_point(second);
+                self.open.point.arrivals.add(&counts);
+                if let Some(sum) = self.arrivals.get_mut(stage) {
+                    sum.add(&counts);
+                }
+            }
+        }
+    }
+
+    /// Opens the point of the timeline that a second belongs to; the one before is written down first.
+    fn open_point(&mut self, second: u64) {
+        let start = second - second % self.timeline.seconds_per_point;
+        if self.open.used && self.open.point.second != start {
+            self.close_point();
+        }
+        self.open.used = true;
+        self.open.point.second = start;
+    }
+
+    fn absorb_times(&mut self, second: u64, worker: u32, cell: Cell, counts: &Counts) {
+        let Some(log) = self.logs.get_mut(worker as usize) else { return };
         let (_, _, class) = cell;
         let count = counts.total();
         log.row.active_seconds += u64::from(log.row.last_second != Some(second));
@@ -253,23 +313,18 @@ impl<'a> Merger<'a> {
         self.last_active = Some(second);
         *if class == Class::Ok { &mut log.row.ok } else { &mut log.row.failures } += count;
 
-        let start = second - second % self.timeline.seconds_per_point;
-        if self.open.used && self.open.point.second != start {
-            self.close_point();
-        }
-        self.open.used = true;
-        self.open.point.second = start;
+        self.open_point(second);
         if class == Class::Ok {
             self.open.point.ok += count;
-            self.open.ok.add_counts(&counts);
-            self.slot.count(second, (cell.0, cell.1), &counts, &mut self.series, &names(self.plan));
+            self.open.ok.add_counts(counts);
+            self.slot.count(second, (cell.0, cell.1), counts, &mut self.series, &names(self.plan));
         } else if count > 0 {
             *self.open.point.errors.entry(class).or_default() += count;
         }
         for (_, by_class) in self.windows.iter_mut().filter(|(window, _)| (window.from..window.to).contains(&second)) {
-            by_class.entry(class).or_default().add_counts(&counts);
+            by_class.entry(class).or_default().add_counts(counts);
         }
-        self.cells.entry(cell).or_default().add_counts(&counts);
+        self.cells.entry(cell).or_default().add_counts(counts);
     }
 
     /// Writes the open point down, after empty ones for the time in which no query ended.
@@ -335,19 +390,18 @@ fn bounded(text: &str) -> String {
 struct Rows<'a> {
     plan: &'a FrozenPlan,
     cells: &'a BTreeMap<Cell, Histogram>,
+    services: &'a BTreeMap<Cell, Histogram>,
     seconds: &'a [f64],
 }
 
 impl Rows<'_> {
     /// How the latencies of these queries' answers are spread over these stages.
     fn spectrum(&self, query: Option<usize>, queries: &[usize], stages: &[usize]) -> Spectrum {
-        let mut answered = Histogram::new();
-        for ((query, stage, class), histogram) in self.cells {
-            if *class == Class::Ok && queries.contains(query) && stages.contains(stage) {
-                answered.add(histogram);
-            }
+        Spectrum {
+            query: query.and_then(|query| self.plan.queries.get(query)).map(|query| query.name.clone()),
+            points: Spectrum::points_of(&answered(self.cells, queries, stages)),
+            service: Spectrum::points_of(&answered(self.services, queries, stages)),
         }
-        Spectrum { query: query.and_then(|query| self.plan.queries.get(query)).map(|query| query.name.clone()), points: Spectrum::points_of(&answered) }
     }
 
     /// The row of these queries in these stages.
@@ -366,9 +420,21 @@ impl Rows<'_> {
             stage: stage.and_then(|stage| plan_stages.get(stage)).map(|stage| stage.name.clone()),
             measured: stages.iter().all(|stage| plan_stages.get(*stage).is_some_and(|stage| stage.measured)),
             seconds: stages.iter().filter_map(|stage| self.seconds.get(*stage)).sum(),
+            service: Latency::of(&answered(self.services, queries, stages)),
             ..counted(by_class)
         }
     }
+}
+
+/// The times of these queries' answers in these stages.
+fn answered(cells: &BTreeMap<Cell, Histogram>, queries: &[usize], stages: &[usize]) -> Histogram {
+    let mut answered = Histogram::new();
+    for ((query, stage, class), histogram) in cells {
+        if *class == Class::Ok && queries.contains(query) && stages.contains(stage) {
+            answered.add(histogram);
+        }
+    }
+    answered
 }
 
 /// The row of a window, which is no longer than the load was.
@@ -395,6 +461,7 @@ fn counted(mut by_class: BTreeMap<Class, Histogram>) -> Row {
         latency: Latency::of(&ok),
         failed: by_class.iter().filter_map(|(class, histogram)| Some((*class, Latency::of(histogram)?))).collect(),
         total: Latency::of(&total),
+        service: None,
     }
 }
 

@@ -29,6 +29,19 @@ pub(crate) fn plan(fields: Value) -> FrozenPlan {
     .unwrap()
 }
 
+/// The same plan in the open model: 1 arrival per second in the warm-up, then 100, then up to 200.
+pub(crate) fn open_plan(mut fields: Value) -> FrozenPlan {
+    fields["load"] = json!({"workers": 2, "model": "open", "maxVus": 16, "stages": [
+        {"name": "warmup", "duration": "2s", "rate": 1, "measured": false}, {"name": "steady", "duration": "3s", "rate": 100}, {"name": "peak", "duration": "5s", "rate": 200, "ramp": true},
+    ]});
+    plan(fields)
+}
+
+/// A line of a worker's log about arrivals: due, sent, late, behind and begun.
+pub(crate) fn arrivals(stage: &str, second: u64, [due, sent, late, behind, begun]: [u64; 5]) -> String {
+    format!("#[Arrivals: second={second} stage={stage} due={due} sent={sent} late={late} behind={behind} begun={begun}]\n")
+}
+
 /// A line of a worker's log: `tag` is `query|stage|outcome`.
 pub(crate) fn line(tag: &str, second: u64, latencies: &[u64]) -> String {
     let histogram: Histogram = latencies.iter().copied().collect();

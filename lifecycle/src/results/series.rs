@@ -144,7 +144,7 @@ impl OpenSlot {
         for ((query, stage), histogram) in std::mem::take(&mut self.cells) {
             let (query, stage) = names(query, stage);
             let max_micros = histogram.max().unwrap_or(0);
-            series.records.push(Record { query, stage, class: Class::Ok, second: self.start, max_micros, histogram: histogram.encode() });
+            series.records.push(Record { query, stage, class: Class::Ok, service: false, second: self.start, max_micros, histogram: histogram.encode() });
         }
     }
 }

@@ -155,6 +155,8 @@ fn complete(observed: &Observed, draft: &mut Draft, plan: &FrozenPlan, collected
         queries_per_second: format!("{:.0}", headline.throughput),
         p95: headline.p95_micros.map(human).unwrap_or_default(),
         error_rate: percent(headline.error_rate),
+        arrivals_per_second: String::new(),
+        waiting: String::new(),
         at: Some(MicroTime(draft.now)),
     });
     if let Some(workers) = &mut draft.status.workers {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::{
     chaos::ChaosObject,
-    contract::{FrozenPlan, WorkerOutcome, WorkerReport},
+    contract::{FrozenPlan, LiveArrivals, WorkerOutcome, WorkerReport},
     results::Headline,
     seen::Seen,
 };
@@ -231,6 +231,8 @@ pub struct FleetSecond {
     pub ok: u64,
     /// Queries that ended in an error or a time-out.
     pub errors: u64,
+    /// What became of the arrivals; only in the open model.
+    pub arrivals: Option<LiveArrivals>,
 }
 
 /// How far the merging of the results is.

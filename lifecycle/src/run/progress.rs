@@ -9,7 +9,10 @@ use super::{
     draft::Draft,
     observed::{LiveView, Observed},
 };
-use crate::{contract::FrozenPlan, latency::human};
+use crate::{
+    contract::{FrozenPlan, LiveArrivals},
+    latency::human,
+};
 
 /// How often progress is written at most; long loads write less often, so that a run's writes stay bounded.
 const PROGRESS: Duration = Duration::from_secs(2);
@@ -75,10 +78,19 @@ fn live_status(live: &LiveView, at: MicroTime) -> LiveStatus {
     let newest = &live.seconds[live.seconds.len().saturating_sub(LIVE_SECONDS)..];
     let ok: u64 = newest.iter().map(|second| second.ok).sum();
     let errors: u64 = newest.iter().map(|second| second.errors).sum();
+    let arrivals: Vec<LiveArrivals> = newest.iter().filter_map(|second| second.arrivals).collect();
     LiveStatus {
         queries_per_second: if newest.is_empty() { String::new() } else { (ok / newest.len() as u64).to_string() },
         p95: live.p95_micros.map(human).unwrap_or_default(),
         error_rate: share(errors, ok + errors).map(percent).unwrap_or_default(),
+        arrivals_per_second: arrivals
+            .iter()
+            .map(|arrivals| arrivals.due)
+            .sum::<u64>()
+            .checked_div(arrivals.len() as u64)
+            .map(|due| due.to_string())
+            .unwrap_or_default(),
+        waiting: arrivals.last().map(|arrivals| arrivals.waiting.to_string()).unwrap_or_default(),
         at: Some(at),
     }
 }

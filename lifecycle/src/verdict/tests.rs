@@ -6,7 +6,7 @@ use crate::{
     contract::InvariantAnswer,
     results::{
         InvariantFact,
-        sample::{line, merge, plan},
+        sample::{arrivals, line, merge, open_plan, plan},
     },
 };
 
@@ -51,6 +51,55 @@ fn each_kind_of_limit_is_judged_on_its_row() {
     for (slo, expected) in cases {
         assert_eq!(limit(slo.clone()), expected, "{slo}");
     }
+}
+
+/// The checks of the open model, and the verdict's first reason: 100 arrivals are due.
+fn open(validity: Value, arrivals_of_steady: [u64; 5], ended_early: bool) -> (Vec<String>, Outcome, String) {
+    let plan = open_plan(json!({"validity": validity}));
+    let lines = vec![line("PointLookup|steady|ok", 2, &[1000; 100]), arrivals("steady", 2, arrivals_of_steady)];
+    let summary = merge(&plan, &[lines, vec![]], ended_early);
+    let ended = ended_early.then(|| EndedEarly { reason: "StopRequested".into(), message: "Stopped".into() });
+    let verdict = judge(&plan, &summary, &Facts { ended_early: ended, ..facts() }, None);
+    let of_arrivals = verdict.checks.iter().filter(|check| check.name.contains("rate") || check.name.contains("arrivals"));
+    (of_arrivals.map(|check| format!("{}: {} {}", check.name, check.observed, check.limit)).collect(), verdict.outcome, verdict.reasons[0].clone())
+}
+
+#[test]
+fn the_open_model_is_judged_against_its_schedule_even_where_the_plan_says_nothing() {
+    let (checks, outcome, _) = open(json!({}), [100, 99, 40, 0, 96], false);
+    assert_eq!(
+        (checks, outcome),
+        (
+            vec![
+                "achieved rate: 0.96 >= 0.95".to_owned(),
+                "dropped arrivals: 0.01 <= 0.01".to_owned(),
+                "arrivals that the load generator began late: 0 <= 0.01".to_owned()
+            ],
+            Outcome::Passed
+        )
+    );
+    let cases = [
+        ([100, 99, 0, 0, 94], "RateNotAchieved: achieved rate was 0.94, the limit is >= 0.95"),
+        ([100, 98, 0, 0, 98], "ArrivalsDropped: dropped arrivals was 0.02, the limit is <= 0.01"),
+        ([100, 100, 0, 2, 100], "LoadGeneratorLate: arrivals that the load generator began late was 0.02, the limit is <= 0.01"),
+    ];
+    for (counts, expected) in cases {
+        let (_, outcome, reason) = open(json!({}), counts, false);
+        assert_eq!((outcome, reason.as_str()), (Outcome::Invalid, expected));
+    }
+}
+
+#[test]
+fn the_plan_sets_its_own_limits_of_the_open_model() {
+    let asked = json!({"minAchievedRate": 0.5, "maxDropped": 0.4});
+    assert_eq!(open(asked.clone(), [100, 60, 0, 0, 50], false).1, Outcome::Passed);
+    assert_eq!(open(asked, [100, 59, 0, 0, 50], false).2, "ArrivalsDropped: dropped arrivals was 0.41, the limit is <= 0.4");
+}
+
+#[test]
+fn a_load_that_was_ended_early_broke_its_own_schedule_off() {
+    let (checks, outcome, _) = open(json!({}), [100, 20, 0, 0, 20], true);
+    assert_eq!((checks.len(), outcome), (0, Outcome::Aborted));
 }
 
 #[test]

@@ -10,9 +10,15 @@ use crate::{
     results::{Facts, Summary, WorkerRow},
 };
 
+/// What holds of the open model where the plan does not say: the share of the arrivals that must begin in time, that may
+/// be dropped, and that may begin late although a virtual user was free, which only a busy load generator does.
+const ACHIEVED_RATE: f64 = 0.95;
+const DROPPED: f64 = 0.01;
+const BEHIND: f64 = 0.01;
+
 /// The checks of the measurement itself, in a fixed order; only those that the plan asks for, and that no worker is lost.
 pub(super) fn checks(plan: &FrozenPlan, summary: &Summary, facts: &Facts) -> Vec<Judged> {
-    let Validity { max_worker_cpu, max_start_skew, max_imbalance, max_silence, min_queries: _ } = &plan.spec.validity;
+    let Validity { max_worker_cpu, max_start_skew, max_imbalance, max_silence, min_achieved_rate: _, max_dropped: _, min_queries: _ } = &plan.spec.validity;
     let Facts { expected_workers, merged_workers, start_skew_micros, worker_cpu_share, .. } = facts;
     let (expected, merged) = (expected_workers.to_string(), merged_workers.to_string());
     let complete = check("workers with results", &expected, &merged, merged_workers >= expected_workers, true, Owner::Harness);
@@ -35,7 +41,26 @@ pub(super) fn checks(plan: &FrozenPlan, summary: &Summary, facts: &Facts) -> Vec
     ]
     .into_iter()
     .flatten()
+    .chain(arrivals(plan, summary))
     .collect()
+}
+
+/// Whether the open model's queries arrived as asked. A load that was ended early broke its schedule off by itself.
+fn arrivals(plan: &FrozenPlan, summary: &Summary) -> Vec<Judged> {
+    let Validity { min_achieved_rate, max_dropped, .. } = &plan.spec.validity;
+    let Some(counts) = summary.measured_arrivals().filter(|_| !summary.ended_early) else { return Vec::new() };
+    vec![
+        at_least("achieved rate", min_achieved_rate.unwrap_or(ACHIEVED_RATE), counts.achieved(), "RateNotAchieved"),
+        at_most("dropped arrivals", max_dropped.unwrap_or(DROPPED), counts.dropped_share(), "ArrivalsDropped"),
+        at_most("arrivals that the load generator began late", BEHIND, counts.behind_share().or(Some(0.0)), "LoadGeneratorLate"),
+    ]
+}
+
+/// A share of what was asked for that must be reached; undecided where nothing was.
+fn at_least(name: &str, limit: f64, observed: Option<f64>, broken: &'static str) -> Judged {
+    let held = observed.is_some_and(|share| share >= limit);
+    let text = observed.map_or_else(no_data, number);
+    Judged { check: check(name, &format!(">= {}", number(limit)), &text, held, observed.is_some(), Owner::Harness), broken, undecided: "TooLittleData" }
 }
 
 /// A share that must not be above a limit; undecided where it is not known.

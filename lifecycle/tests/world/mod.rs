@@ -393,7 +393,7 @@ impl World {
     }
 
     fn live(&mut self, seconds: u64, ok: u64, errors: u64) {
-        self.live.seconds = (0..seconds).map(|second| FleetSecond { second, ok, errors }).collect();
+        self.live.seconds = (0..seconds).map(|second| FleetSecond { second, ok, errors, arrivals: None }).collect();
         self.live.p95_micros = Some(900);
     }
 

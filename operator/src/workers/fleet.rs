@@ -277,7 +277,7 @@ mod tests {
 
     #[test]
     fn a_full_report_means_that_there_is_more() {
-        let seconds = (0..60).map(|second| LiveSecond { second, ok: 1, errors: 0, vus: 1, histogram: String::new() }).collect();
+        let seconds = (0..60).map(|second| LiveSecond { second, ok: 1, errors: 0, vus: 1, histogram: String::new(), arrivals: None }).collect();
         let mut fleet = FleetState::of(1);
         assert!(fleet.absorb(at(0), FAST, 0, WorkerReport { seconds, ..report(WorkerState::Running) }).more);
         assert_eq!(fleet.last_second(0), Some(59));

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crucible_lifecycle::{
-    contract::LiveSecond,
+    contract::{LiveArrivals, LiveSecond},
     histogram::Histogram,
     run::observed::{FleetSecond, LiveView},
 };
@@ -34,6 +34,7 @@ struct Partial {
     ok: u64,
     errors: u64,
     latencies: Histogram,
+    arrivals: Option<LiveArrivals>,
 }
 
 impl Live {
@@ -60,6 +61,11 @@ impl Live {
             partial.reported += 1;
             partial.ok += second.ok;
             partial.errors += second.errors;
+            if let Some(LiveArrivals { due, waiting }) = second.arrivals {
+                let sum = partial.arrivals.get_or_insert_default();
+                sum.due = sum.due.saturating_add(due);
+                sum.waiting = sum.waiting.saturating_add(waiting);
+            }
             // A histogram that cannot be read costs this second's share of the live percentile, never the results.
             if let Err(error) = partial.latencies.add_encoded(&second.histogram) {
                 tracing::warn!(worker, second = second.second, %error, "failed to read a live histogram");
@@ -81,8 +87,8 @@ impl Live {
         let done: Vec<u64> = self.waiting.iter().filter(|(_, partial)| partial.reported >= self.workers).map(|(second, _)| *second).collect();
         let any = !done.is_empty();
         for second in done {
-            let Some(Partial { ok, errors, latencies, .. }) = self.waiting.remove(&second) else { continue };
-            push_bounded(&mut self.complete, FleetSecond { second, ok, errors }, KEPT);
+            let Some(Partial { reported: _, ok, errors, latencies, arrivals }) = self.waiting.remove(&second) else { continue };
+            push_bounded(&mut self.complete, FleetSecond { second, ok, errors, arrivals }, KEPT);
             push_bounded(&mut self.recent, latencies, RECENT);
         }
         if any {
@@ -111,7 +117,7 @@ mod tests {
         for micros in micros {
             histogram.record(*micros);
         }
-        LiveSecond { second, ok, errors, vus: 4, histogram: histogram.encode() }
+        LiveSecond { second, ok, errors, vus: 4, histogram: histogram.encode(), arrivals: None }
     }
 
     #[test]
@@ -120,7 +126,16 @@ mod tests {
         live.absorb(0, &[second(0, 10, 1, &[100]), second(1, 11, 0, &[100])]);
         assert_eq!(live.view(), LiveView::default());
         live.absorb(1, &[second(0, 5, 0, &[900])]);
-        assert_eq!(live.view(), LiveView { seconds: vec![FleetSecond { second: 0, ok: 15, errors: 1 }], p95_micros: Some(900) });
+        assert_eq!(live.view(), LiveView { seconds: vec![FleetSecond { second: 0, ok: 15, errors: 1, arrivals: None }], p95_micros: Some(900) });
+    }
+
+    #[test]
+    fn arrivals_of_all_workers_are_added_up() {
+        let mut live = Live::of(2);
+        let with = |due, waiting| LiveSecond { arrivals: Some(LiveArrivals { due, waiting }), ..second(0, 1, 0, &[]) };
+        live.absorb(0, &[with(500, 3)]);
+        live.absorb(1, &[with(501, 4)]);
+        assert_eq!(live.view().seconds[0].arrivals, Some(LiveArrivals { due: 1001, waiting: 7 }));
     }
 
     #[test]
@@ -167,7 +182,7 @@ mod tests {
     #[test]
     fn a_histogram_that_cannot_be_read_does_not_stop_the_count() {
         let mut live = Live::of(1);
-        live.absorb(0, &[LiveSecond { second: 0, ok: 3, errors: 0, vus: 1, histogram: "nonsense".to_owned() }]);
+        live.absorb(0, &[LiveSecond { second: 0, ok: 3, errors: 0, vus: 1, histogram: "nonsense".to_owned(), arrivals: None }]);
         assert_eq!(live.view().seconds.first().map(|second| second.ok), Some(3));
     }
 }

@@ -85,7 +85,7 @@ fn workers_are_one_or_as_many_as_backend_nodes_and_each_has_a_user() {
         let text = PLAN.replace("inter_node", mode).replace("concurrency: 10", &format!("concurrency: {users}"));
         let spec = spec.as_ref().map(cluster);
         let load = translated(&text, &Facts { cluster_spec: spec.as_ref(), ..FACTS }).plan_spec.load;
-        assert_eq!((load.workers, load.stages[1].vus), expected, "{mode} {users}");
+        assert_eq!((load.workers, load.stages[1].vus.unwrap()), expected, "{mode} {users}");
     }
 }
 

@@ -186,8 +186,11 @@ pub(super) fn spectrum(report: &Report<'_>) -> String {
     drawn.sort_by_key(|spectrum| std::cmp::Reverse(answered(spectrum)));
     let rows = drawn.clone();
     drawn.truncate(MOST_LINES);
-    let entries: Vec<(String, String)> =
+    let mut entries: Vec<(String, String)> =
         drawn.iter().enumerate().map(|(index, spectrum)| (line_sample(&line_class(index)), spectrum.query.as_deref().unwrap_or_default().to_owned())).collect();
+    if drawn.iter().any(|spectrum| !spectrum.service.is_empty()) {
+        entries.push((line_sample("s8 service"), "dotted: how long the system took once the query was sent".to_owned()));
+    }
     let about = if rows.len() > drawn.len() {
         format!(" The {MOST_LINES} most frequent of {} queries are drawn; the table has all.", rows.len())
     } else {
@@ -211,7 +214,7 @@ fn place(percentile: u32) -> f64 {
 
 #[expect(clippy::cast_precision_loss, reason = "an hour in microseconds")]
 fn lines(drawn: &[&Spectrum]) -> String {
-    let points = || drawn.iter().flat_map(|spectrum| spectrum.points.iter());
+    let points = || drawn.iter().flat_map(|spectrum| spectrum.points.iter().chain(&spectrum.service));
     let (low, high) = (points().map(|(_, micros)| *micros).min().unwrap_or(1), points().map(|(_, micros)| *micros).max().unwrap_or(2));
     let rarest = points().map(|(percentile, _)| *percentile).filter(|percentile| *percentile < 100_000).max().unwrap_or(99_000);
     let x = Scale::logarithmic(place(rarest), 1.0, RIGHT - 20.0, LEFT);
@@ -226,8 +229,9 @@ fn lines(drawn: &[&Spectrum]) -> String {
     );
     chart.horizontal_grid(&y, &y.ticks(8, latency_label));
     for (index, spectrum) in drawn.iter().enumerate() {
-        let points = spectrum.points.iter().filter(|(percentile, _)| *percentile <= rarest);
-        chart.trace(&line_class(index), points.map(|(percentile, micros)| Some((x.at(place(*percentile)), y.at(*micros as f64)))));
+        let place = |(percentile, micros): &(u32, u64)| (*percentile <= rarest).then(|| (x.at(place(*percentile)), y.at(*micros as f64)));
+        chart.trace(&line_class(index), spectrum.points.iter().filter_map(place).map(Some));
+        chart.trace(&format!("s{} service", index % MOST_LINES + 1), spectrum.service.iter().filter_map(place).map(Some));
     }
     let ticks =
         [(0, "0 %"), (50_000, "50 %"), (90_000, "90 %"), (95_000, "95 %"), (99_000, "99 %"), (99_900, "99.9 %"), (99_990, "99.99 %"), (99_999, "99.999 %")];

@@ -2,19 +2,28 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
+use crucible_crds::test_plan::Stage;
+
 use super::{
     chart::{Chart, LEFT, RIGHT, Scale, clock, colour_sample, key, line_sample, plain, time_ticks},
     faults::stretches,
     latency::{MOST_ROWS, bands, breaking, length, shading},
-    markup::{Column, TableRow, folded, grouped, rate, section, table},
+    markup::{Column, TableRow, folded, grouped, percent, rate, section, table, text},
 };
 use crate::{
     class::Class,
+    histogram::arrivals::ArrivalCounts,
+    load::{is_open, level},
     results::{Point, Report},
 };
 
 /// The most columns that are drawn.
 const MOST_COLUMNS: usize = 240;
+
+const CLOSED: &str =
+    "<p class=\"soft\">The closed model: each virtual user sends its next query when the last one is answered, so a slow system is asked less.</p>\n";
+const OPEN: &str = "<p class=\"soft\">The open model: queries arrive as planned, however slow the system is. An arrival that finds no free virtual user is late and waits \
+     its turn; one that still waits when the load ends is dropped. Response times begin when the arrival was due.</p>\n";
 
 /// One column: neighbouring points of the timeline together.
 struct Slice {
@@ -22,6 +31,7 @@ struct Slice {
     seconds: f64,
     ok: u64,
     errors: BTreeMap<Class, u64>,
+    arrivals: ArrivalCounts,
 }
 
 impl Slice {
@@ -39,12 +49,19 @@ impl Slice {
 pub(super) fn over_time(report: &Report<'_>) -> String {
     let columns = columns(report, MOST_COLUMNS);
     let failed = columns.iter().any(|column| column.failures() > 0);
-    let caption =
-        "<p class=\"soft\">The closed model: each virtual user sends its next query when the last one is answered, so a slow system is asked less.</p>\n";
-    let mut entries = vec![(line_sample("s1"), "answered per second".to_owned()), (line_sample("s8 d3"), "virtual users, as planned".to_owned())];
+    let open = is_open(&report.plan.spec.load);
+    let (caption, planned) = if open { (OPEN, "arrivals per second, as planned") } else { (CLOSED, "virtual users, as planned") };
+    let mut entries = vec![(line_sample("s1"), "answered per second".to_owned()), (line_sample("s8 d3"), planned.to_owned())];
+    let late = columns.iter().any(|column| column.arrivals.late > 0);
+    if late {
+        entries.push((line_sample("s7 d2"), "late arrivals per second".to_owned()));
+    }
     entries.extend(shading(&report.plan.spec.load.stages));
     entries.extend(breaking(report));
     let mut content = caption.to_owned() + &key(&entries) + "<figure>" + &answered(report, &columns) + "</figure>\n";
+    if open {
+        content += &arrivals(report);
+    }
     if failed {
         let classes = classes(&columns);
         let entries: Vec<(String, String)> = classes.iter().map(|class| (colour_sample(&format!("f{}", colour(*class))), class.to_string())).collect();
@@ -52,7 +69,7 @@ pub(super) fn over_time(report: &Report<'_>) -> String {
     } else {
         content.push_str("<p>No query failed.</p>\n");
     }
-    content += &folded("The same as a table", &table_of(&self::columns(report, MOST_ROWS)));
+    content += &folded("The same as a table", &table_of(&self::columns(report, MOST_ROWS), open));
     section("load", "Answered queries and errors over time", &content)
 }
 
@@ -66,7 +83,11 @@ fn columns(report: &Report<'_>, most: usize) -> Vec<Slice> {
             *errors.entry(*class).or_default() += count;
         }
         let seconds = (chunk.len() as u64 * timeline.seconds_per_point).max(1) as f64;
-        Slice { from: chunk.first().map_or(0, |point| point.second), seconds, ok: chunk.iter().map(|point| point.ok).sum(), errors }
+        let mut arrivals = ArrivalCounts::default();
+        for point in chunk {
+            arrivals.add(&point.arrivals);
+        }
+        Slice { from: chunk.first().map_or(0, |point| point.second), seconds, ok: chunk.iter().map(|point| point.ok).sum(), errors, arrivals }
     };
     timeline.points.chunks(together).map(column).collect()
 }
@@ -92,8 +113,11 @@ fn colour(class: Class) -> usize {
 #[expect(clippy::cast_precision_loss, reason = "seconds")]
 fn answered(report: &Report<'_>, columns: &[Slice]) -> String {
     let seconds = length(report);
+    let load = &report.plan.spec.load;
     let most = columns.iter().map(|column| column.per_second(column.ok)).fold(1.0, f64::max);
-    let (x, y) = (Scale::even(0.0, seconds, LEFT, RIGHT), Scale::even(0.0, most * 1.05, 190.0, 26.0));
+    // Arrivals and answers are drawn on one scale: their distance is what there is to see.
+    let planned = if is_open(load) { load.stages.iter().map(level).fold(0.0, f64::max) } else { 0.0 };
+    let (x, y) = (Scale::even(0.0, seconds, LEFT, RIGHT), Scale::even(0.0, most.max(planned) * 1.05, 190.0, 26.0));
     let mut chart = Chart::new("answered", "Queries answered per second", &format!("At most {} per second.", plain(most)), 220.0, 26.0, 190.0);
     chart.bands(&x, &bands(&report.plan.spec.load.stages), true);
     chart.horizontal_grid(&y, &y.ticks(5, plain));
@@ -106,7 +130,15 @@ fn answered(report: &Report<'_>, columns: &[Slice]) -> String {
         chart.raw(&format!("<path class=\"area\" d=\"{path}L{:.1} {:.1}Z\"/>\n", last.0, y.at(0.0)));
     }
     chart.trace("s1", columns.iter().map(|column| Some(point(column))));
-    users(report, &x, &mut chart);
+    if is_open(load) {
+        chart.trace("s8 d3", shape(&load.stages, &x, &y));
+        let late = |column: &Slice| {
+            (column.arrivals.late > 0).then(|| (x.at(column.from as f64 + column.seconds / 2.0), y.at(column.per_second(column.arrivals.late))))
+        };
+        chart.trace("s7 d2", columns.iter().map(late));
+    } else {
+        users(report, &x, &mut chart);
+    }
     chart.broken(&x, &stretches(report), true);
     chart.lower_axis(&x, &time_ticks(seconds));
     chart.finish()
@@ -115,18 +147,50 @@ fn answered(report: &Report<'_>, columns: &[Slice]) -> String {
 /// The planned virtual users as a line of its own scale, with its highest value told.
 fn users(report: &Report<'_>, x: &Scale, chart: &mut Chart) {
     let stages = &report.plan.spec.load.stages;
-    let most = stages.iter().map(|stage| stage.vus).max().unwrap_or(1);
+    let most = stages.iter().map(|stage| stage.vus.unwrap_or(0)).max().unwrap_or(1);
     let y = Scale::even(0.0, f64::from(most) * 1.25, 190.0, 26.0);
-    let (mut at, mut before, mut points) = (0.0, 0, Vec::new());
-    for stage in stages {
-        let from = if stage.ramp { before } else { stage.vus };
-        let to = at + stage.duration.span().as_secs_f64();
-        points.extend([Some((x.at(at), y.at(f64::from(from)))), Some((x.at(to), y.at(f64::from(stage.vus))))]);
-        (at, before) = (to, stage.vus);
-    }
-    chart.trace("s8 d3", points);
+    chart.trace("s8 d3", shape(stages, x, &y));
     let (right, top) = (RIGHT - 4.0, y.at(f64::from(most)));
     chart.raw(&format!("<text class=\"over\" x=\"{right:.1}\" y=\"{:.1}\" text-anchor=\"end\">{most} users</text>\n", top + 28.0));
+}
+
+/// The corners of the planned load: virtual users, or arrivals per second.
+fn shape(stages: &[Stage], x: &Scale, y: &Scale) -> Vec<Option<(f64, f64)>> {
+    let (mut at, mut before, mut points) = (0.0, 0.0, Vec::new());
+    for stage in stages {
+        let goal = level(stage);
+        let from = if stage.ramp { before } else { goal };
+        let to = at + stage.duration.span().as_secs_f64();
+        points.extend([Some((x.at(at), y.at(from))), Some((x.at(to), y.at(goal)))]);
+        (at, before) = (to, goal);
+    }
+    points
+}
+
+/// What became of each stage's arrivals.
+fn arrivals(report: &Report<'_>) -> String {
+    let rows = report.summary.stages.iter().zip(&report.summary.arrivals).map(|(row, counts)| {
+        let ArrivalCounts { due, sent: _, late, behind, begun } = counts;
+        TableRow::from(vec![
+            text(&super::rows::stage_name(row)),
+            grouped(*due),
+            grouped(*begun),
+            counts.achieved().map_or_else(|| "–".to_owned(), percent),
+            grouped(*late),
+            grouped(counts.dropped()),
+            grouped(*behind),
+        ])
+    });
+    let head = [
+        Column("stage", false),
+        Column("arrivals due", true),
+        Column("begun while it lasted", true),
+        Column("achieved", true),
+        Column("late", true),
+        Column("dropped", true),
+        Column("late by the load generator", true),
+    ];
+    table("Arrivals of each stage", &head, rows)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "seconds")]
@@ -154,20 +218,23 @@ fn errors(report: &Report<'_>, columns: &[Slice]) -> String {
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole seconds")]
-fn table_of(columns: &[Slice]) -> String {
+fn table_of(columns: &[Slice], open: bool) -> String {
     let by_class = |column: &Slice| {
         let parts: Vec<String> = column.errors.iter().map(|(class, count)| format!("{class} {}", grouped(*count))).collect();
         if parts.is_empty() { "–".to_owned() } else { parts.join(", ") }
     };
     let rows = columns.iter().map(|column| {
         let until = column.from + column.seconds as u64;
-        TableRow::from(vec![
-            format!("{} to {}", clock(column.from), clock(until)),
-            rate(column.per_second(column.ok)),
-            grouped(column.failures()),
-            by_class(column),
-        ])
+        let mut cells =
+            vec![format!("{} to {}", clock(column.from), clock(until)), rate(column.per_second(column.ok)), grouped(column.failures()), by_class(column)];
+        if open {
+            cells.extend([rate(column.per_second(column.arrivals.due)), grouped(column.arrivals.late)]);
+        }
+        TableRow::from(cells)
     });
-    let head = [Column("from the start", false), Column("answered per second", true), Column("errors", true), Column("errors by class", false)];
+    let mut head = vec![Column("from the start", false), Column("answered per second", true), Column("errors", true), Column("errors by class", false)];
+    if open {
+        head.extend([Column("arrivals due per second", true), Column("late", true)]);
+    }
     table("Answered queries and errors over time", &head, rows)
 }

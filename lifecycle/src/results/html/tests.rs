@@ -7,7 +7,7 @@ use crate::{
     results::{
         Facts, FaultFact, Merger, SampleGroup,
         observability::{Series, SourceReading},
-        sample::{drain, line, merge, plan},
+        sample::{arrivals, drain, line, merge, open_plan, plan},
         windows,
     },
     verdict::judge,
@@ -43,6 +43,36 @@ fn the_verdict_its_reason_and_where_to_look_next_come_before_anything_else() {
     ];
     let places = places.map(|place| position(&page, place));
     assert!(places.is_sorted(), "{places:?}");
+}
+
+#[test]
+fn the_open_model_shows_what_became_of_arrivals_and_what_waiting_added() {
+    let log = || {
+        vec![
+            line("PointLookup|steady|ok", 2, &[90_000; 80]),
+            line("PointLookup|steady|ok|service", 2, &[250; 80]),
+            arrivals("steady", 2, [100, 90, 30, 0, 80]),
+            arrivals("steady", 4, [100, 60, 40, 2, 60]),
+        ]
+    };
+    let page = page_of(&open_plan(json!({})), log(), &facts(), &[]);
+    for part in [
+        "The load that was asked for was not reached",
+        "The open model: queries arrive as planned",
+        "arrivals per second, as planned",
+        "late arrivals per second",
+        "<th scope=\"row\">steady</th><td class=\"n\">200</td><td class=\"n\">140</td><td class=\"n\">70.00 %</td><td class=\"n\">70</td><td class=\"n\">50</td><td class=\"n\">2</td>",
+        "Response times begin when the arrival was due",
+        "<td class=\"n\">90.0ms</td><td class=\"n\">250us</td>",
+        "class=\"trace s1 service\"",
+        "steady 3s 100/s, peak 5s to 200/s, regular arrivals, at most 16 users",
+    ] {
+        position(&page, part);
+    }
+    let closed = page_of(&plan(json!({})), vec![line("PointLookup|steady|ok", 2, &[1_250; 80])], &facts(), &[]);
+    for part in ["open model", "rrivals", "service time"] {
+        assert!(!closed.contains(part), "the closed model has no {part}");
+    }
 }
 
 #[test]

@@ -100,6 +100,9 @@ fn next(report: &Report<'_>) -> String {
         Outcome::Failed => {
             "This is about the system under test. Look at <a href=\"#latency\">latency over time</a> next, then at <a href=\"#queries\">each query</a>.".to_owned()
         }
+        Outcome::Invalid if broken_about(report, "achieved rate") || broken_about(report, "dropped arrivals") => {
+            "The load that was asked for was not reached: with so many virtual users the system under test is too slow for it, or the load generator is. Look at <a href=\"#load\">arrivals over time</a>, then at <a href=\"#workers\">workers</a>.".to_owned()
+        }
         Outcome::Invalid => {
             "The numbers below say nothing about the system under test: the load generator did not measure as it should. Look at <a href=\"#validity\">validity</a> and <a href=\"#workers\">workers</a>.".to_owned()
         }
@@ -112,6 +115,11 @@ fn next(report: &Report<'_>) -> String {
         Outcome::Aborted => "The load was ended early; what was measured until then is below. Look at the <a href=\"#load\">errors over time</a>.".to_owned(),
         Outcome::HarnessError => "Crucible or the cluster failed; nothing is said about the system under test.".to_owned(),
     }
+}
+
+/// Whether the check of this name is broken.
+fn broken_about(report: &Report<'_>, name: &str) -> bool {
+    report.verdict.checks.iter().any(|check| check.name == name && check.decided && !check.held)
 }
 
 /// From when to when queries failed.

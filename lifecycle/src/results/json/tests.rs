@@ -6,7 +6,7 @@ use crate::{
     contract::FrozenPlan,
     results::{
         Facts, group_samples,
-        sample::{line, merge, plan},
+        sample::{arrivals, line, merge, open_plan, plan},
     },
     verdict::judge,
 };
@@ -50,6 +50,36 @@ fn existing_clients_find_what_they_read() {
     assert_eq!(document["collected_at"], "2026-03-08T00:01:30Z");
     assert_eq!((&document["collection_error"], &document["abort_reason"]), (&Value::Null, &Value::Null));
     assert_eq!(document["observability"], json!({"sources": []}));
+}
+
+#[test]
+fn the_open_model_tells_what_became_of_its_arrivals_and_the_closed_one_knows_of_none() {
+    let plan = open_plan(json!({}));
+    let log = vec![
+        line("PointLookup|steady|ok", 2, &[90_000; 80]),
+        line("PointLookup|steady|ok|service", 2, &[250; 80]),
+        arrivals("steady", 2, [100, 90, 30, 0, 80]),
+        arrivals("steady", 4, [100, 60, 40, 2, 60]),
+    ];
+    let summary = merge(&plan, &[log, vec![]], false);
+    let verdict = judge(&plan, &summary, &facts(), None);
+    let collected_at = "2026-03-08T00:01:30Z".parse().unwrap();
+    let report =
+        Report { plan: &plan, summary: &summary, verdict: &verdict, facts: &facts(), samples: &[], sources: &[], comparison: None, trend: None, collected_at };
+    let open = report.to_json();
+    let ours = &open["crucible"];
+    assert_eq!(
+        ours["arrivals"]["measured"],
+        json!({"due": 200, "sent": 150, "late": 70, "behind": 2, "begun": 140, "dropped": 50, "achievedRate": 0.7, "droppedShare": 0.25})
+    );
+    assert_eq!((&ours["arrivals"]["stages"][1]["stage"], &ours["arrivals"]["stages"][0]["achievedRate"]), (&json!("steady"), &Value::Null));
+    assert_eq!((&ours["queries"][0]["latencyMicros"]["p50"], &ours["queries"][0]["serviceMicros"]["p50"]), (&json!(90_047), &json!(250)));
+    assert_eq!(ours["timeline"]["points"][2]["arrivals"], json!({"due": 100, "sent": 90, "late": 30, "behind": 0}));
+    let vus = open["k6"]["metrics"].as_array().unwrap().iter().find(|metric| metric["name"] == "vus").unwrap();
+    assert_eq!((&vus["stats"]["min"], &vus["stats"]["max"]), (&json!(16.0), &json!(16.0)));
+    let closed = document(&facts());
+    let closed = &closed["crucible"];
+    assert!([&closed["arrivals"], &closed["queries"][0]["serviceMicros"], &closed["timeline"]["points"][2]["arrivals"]].iter().all(|value| value.is_null()));
 }
 
 #[test]

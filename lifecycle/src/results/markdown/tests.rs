@@ -5,10 +5,37 @@ use super::*;
 use crate::{
     results::{
         Facts, group_samples,
-        sample::{line, merge, plan},
+        sample::{arrivals, line, merge, open_plan, plan},
     },
     verdict::judge,
 };
+
+#[test]
+fn the_open_model_says_what_became_of_its_arrivals() {
+    let plan = open_plan(json!({}));
+    let log = vec![
+        line("PointLookup|steady|ok", 2, &[90_000; 80]),
+        line("PointLookup|steady|ok|service", 2, &[250; 80]),
+        arrivals("steady", 2, [100, 90, 30, 0, 80]),
+        arrivals("steady", 4, [100, 60, 40, 2, 60]),
+    ];
+    let summary = merge(&plan, &[log, vec![]], false);
+    let facts = Facts { expected_workers: 2, merged_workers: 2, ..Facts::default() };
+    let verdict = judge(&plan, &summary, &facts, None);
+    let collected_at = "2026-03-08T00:01:30Z".parse().unwrap();
+    let text =
+        Report { plan: &plan, summary: &summary, verdict: &verdict, facts: &facts, samples: &[], sources: &[], comparison: None, trend: None, collected_at }
+            .to_markdown();
+    for part in [
+        "# checkout_20260307-2359_5b54ae4d: Invalid\n\n- RateNotAchieved: achieved rate was 0.7, the limit is >= 0.95",
+        "| steady | 200 | 140 | 70 | 50 | 70.00 % |",
+        "| warmup (not measured) | 0 | 0 | 0 | 0 | – |",
+        "| PointLookup | 90.0ms | 90.0ms | 90.0ms | 250us | 250us | 250us |",
+        "warmup 2s 1/s, steady 3s 100/s, peak 5s to 200/s, regular arrivals, at most 16 users",
+    ] {
+        assert!(text.contains(part), "{part} is missing in\n{text}");
+    }
+}
 
 #[test]
 fn the_answer_comes_first_and_the_evidence_after_it() {

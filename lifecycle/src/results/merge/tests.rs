@@ -4,7 +4,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     histogram::log::HEADER,
-    results::sample::{line, merge, plan},
+    results::sample::{arrivals, line, merge, open_plan, plan},
 };
 
 fn problem(plan: &FrozenPlan, lines: &[&str]) -> MergeError {
@@ -155,6 +155,60 @@ fn a_bad_line_is_named_by_worker_and_number() {
     let error = problem(&plan, &["nonsense"]);
     assert_eq!(error.to_string(), "failed to merge line 1 of worker 0");
     assert_eq!(error.problem.to_string(), "the line does not begin with Tag=<query>|<stage>|<outcome>");
+}
+
+#[test]
+fn service_times_stand_beside_response_times_and_arrivals_are_added_up() {
+    let plan = open_plan(json!({}));
+    let summary = merge(
+        &plan,
+        &[
+            vec![
+                line("PointLookup|steady|ok", 2, &[1000, 3000]),
+                line("PointLookup|steady|ok|service", 2, &[500, 700]),
+                arrivals("steady", 2, [50, 40, 7, 1, 40]),
+                line("CountAll|steady|timeout", 4, &[9000]),
+                line("CountAll|steady|timeout|service", 4, &[8000]),
+                arrivals("steady", 4, [0, 1, 1, 0, 0]),
+                arrivals("peak", 4, [10, 10, 0, 0, 10]),
+            ],
+            vec![arrivals("warmup", 0, [1, 1, 0, 0, 1]), arrivals("steady", 2, [50, 50, 0, 0, 50]), line("PointLookup|peak|ok|service", 6, &[40])],
+        ],
+        false,
+    );
+    let counts = |due, sent, late, behind, begun| ArrivalCounts { due, sent, late, behind, begun };
+    assert_eq!(summary.arrivals, [counts(1, 1, 0, 0, 1), counts(100, 91, 8, 1, 90), counts(10, 10, 0, 0, 10)]);
+    assert_eq!(summary.measured_arrivals(), Some(counts(110, 101, 8, 1, 100)));
+    let row = &summary.queries[0];
+    assert_eq!((row.ok, row.latency.map(|latency| latency.max), row.service.map(|service| (service.count, service.max))), (2, Some(3001), Some((3, 700))));
+    assert_eq!(summary.queries[1].service, None, "what failed has no row of service times");
+    assert_eq!(summary.headline.ended(), 3, "a service time is no query of its own");
+    assert_eq!(summary.spectra[0].service.last(), Some(&(100_000, 700)));
+    let points: Vec<_> = summary.timeline.points.iter().map(|point| (point.second, point.ok, point.arrivals.due)).collect();
+    assert_eq!(points, [(0, 0, 1), (1, 0, 0), (2, 2, 100), (3, 0, 0), (4, 0, 10)]);
+    assert_eq!(summary.workers[1], WorkerRow::default(), "arrivals and service times are no queries that ended");
+    assert_eq!(summary.active_seconds, 2);
+}
+
+#[test]
+fn the_closed_model_has_neither_service_times_nor_arrivals() {
+    let summary = merge(&plan(json!({})), &[vec![line("PointLookup|steady|ok", 2, &[1000])]], false);
+    assert_eq!((summary.headline.service, summary.measured_arrivals(), summary.spectra[0].service.len()), (None, None, 0));
+}
+
+#[test]
+fn a_line_about_arrivals_is_read_to_the_letter() {
+    let plan = open_plan(json!({}));
+    let cases = [
+        ("#[Arrivals: second=2 stage=steady]".to_owned(), MergeProblem::Line(LineError::Arrivals)),
+        (arrivals("lunch", 2, [0; 5]), MergeProblem::UnknownStage("lunch".into())),
+        (arrivals("steady", 101, [0; 5]), MergeProblem::BeyondTheEnd(101)),
+    ];
+    for (line, expected) in cases {
+        assert_eq!(problem(&plan, &[&line]).problem, expected, "{line}");
+    }
+    let back = [arrivals("steady", 4, [0; 5]), line("PointLookup|steady|ok", 3, &[1])];
+    assert_eq!(problem(&plan, &[&back[0], &back[1]]).problem, MergeProblem::BackInTime { second: 3, after: 4 });
 }
 
 proptest! {

@@ -9,7 +9,7 @@ fn load(seconds: impl Fn(u64) -> (u64, u64, u64)) -> Summary {
         let (ok, errors, p99) = seconds(second);
         let latency = Latency { count: ok, min: 1, mean: 1.0, p50: 1, p90: 1, p95: 1, p99, p999: p99, max: p99 };
         let errors = if errors > 0 { BTreeMap::from([(Class::Connection, errors)]) } else { BTreeMap::new() };
-        Point { second, ok, errors, latency: (ok > 0).then_some(latency), reconnects: 0 }
+        Point { second, ok, errors, latency: (ok > 0).then_some(latency), reconnects: 0, ..Point::default() }
     };
     let mut summary = sample::merge(&plan(), &[], false);
     summary.timeline = Timeline { seconds_per_point: 1, points: (0..70).map(point).collect() };

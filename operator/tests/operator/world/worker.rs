@@ -175,7 +175,7 @@ impl SimWorker {
 
     fn second(&self, second: u64) -> LiveSecond {
         let errors = self.habits.errors;
-        LiveSecond { second, ok: 100 - errors, errors, vus: 4, histogram: self.latencies[0].clone() }
+        LiveSecond { second, ok: 100 - errors, errors, vus: 4, histogram: self.latencies[0].clone(), arrivals: None }
     }
 
     /// What it has written, once its load is over.
@@ -196,8 +196,15 @@ impl SimWorker {
             let stage = stage.unwrap().name.to_string();
             for (class, histogram) in [Class::Ok, Class::Connection].into_iter().zip(&self.latencies) {
                 if class == Class::Ok || self.habits.errors > 0 {
-                    let record =
-                        Record { query: "PointLookup".to_owned(), stage: stage.clone(), class, second, max_micros: 1000, histogram: histogram.clone() };
+                    let record = Record {
+                        query: "PointLookup".to_owned(),
+                        stage: stage.clone(),
+                        class,
+                        service: false,
+                        second,
+                        max_micros: 1000,
+                        histogram: histogram.clone(),
+                    };
                     log.push_str(&record.to_line(1));
                 }
             }
