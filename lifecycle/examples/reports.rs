@@ -3,13 +3,17 @@
 
 #![expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a simulation rounds as it likes")]
 
-use std::{env::args, error::Error, fs, path::Path};
+use std::{collections::BTreeMap, env::args, error::Error, fs, path::Path};
 
 use crucible_crds::{Outcome, test_run::EndedEarly};
 use crucible_lifecycle::{
     comparison::{Candidate, Comparison, Fingerprint, Found, Past, Trend, compare},
     contract::FrozenPlan,
-    histogram::Histogram,
+    histogram::{
+        Histogram,
+        arrivals::{ArrivalCounts, Arrivals},
+    },
+    load::level_at,
     results::{
         Facts, FaultFact, Merger, Report, SampleGroup, Summary, group_samples,
         observability::{Series, SourceReading},
@@ -33,6 +37,7 @@ fn main() -> Result<(), Failure> {
     write(directory, "aborted", &aborted()?)?;
     write(directory, "chaos", &chaos()?)?;
     write(directory, "comparison", &slower()?)?;
+    write(directory, "open", &open()?)?;
     Ok(())
 }
 
@@ -265,6 +270,61 @@ fn invalid() -> Result<Sample, Failure> {
     let summary = simulate(&plan, "invalid", &[1.0, 0.58], 180, |second, _| Second { slower: 1.0 + 0.4 * f64::from(u8::from(second % 17 < 3)), ..CALM })?;
     let facts = Facts { worker_cpu_share: Some(0.98), start_skew_micros: Some(41_300), ..facts("11.4.2-MariaDB")? };
     Ok(Sample { plan, summary, facts, samples: vec![], sources: vec![], comparison: None, trend: None })
+}
+
+/// Queries that go on arriving while the system stalls for three seconds, at 24 virtual users.
+fn open() -> Result<Sample, Failure> {
+    let plan = plan(&json!({"load": {"workers": 2, "model": "open", "maxVus": 24, "stages": [
+        {"name": "warmup", "duration": "20s", "rate": 400, "ramp": true, "measured": false},
+        {"name": "steady", "duration": "40s", "rate": 400},
+        {"name": "peak", "duration": "20s", "rate": 700, "ramp": true},
+    ]}}))?;
+    let mut generator = Generator::seeded("open");
+    let mut free = [0.0_f64; 24];
+    let mut seconds: BTreeMap<u64, OpenSecond> = BTreeMap::new();
+    let mut due = 0.0_f64;
+    while due < 80.0 {
+        let level = level_at(&plan.spec.load.stages, due).unwrap_or(1.0).max(1.0);
+        let stage = ["warmup", "steady", "peak"][if due < 20.0 { 0 } else { 1 + usize::from(due >= 60.0) }];
+        let next = (0..free.len()).min_by(|one, other| free[*one].total_cmp(&free[*other])).unwrap_or(0);
+        let begin = due.max(free[next]);
+        let mut took = latency(&mut generator, 18_000.0, 0.4) as f64 / 1e6;
+        if (45.0..48.0).contains(&begin) {
+            took += 48.0 - begin;
+        }
+        let (late, end) = (free[next] > due, begin + took);
+        free[next] = end;
+        seconds.entry(due as u64).or_default().counts.entry(stage).or_default().due += 1;
+        if begin < 80.0 {
+            let counts = seconds.entry(begin as u64).or_default().counts.entry(stage).or_default();
+            *counts = ArrivalCounts { sent: counts.sent + 1, late: counts.late + u64::from(late), begun: counts.begun + 1, ..*counts };
+            let (response, service) = seconds.entry(end as u64).or_default().times.entry(stage).or_default();
+            response.record(((end - due) * 1e6) as u64);
+            service.record((took * 1e6) as u64);
+        }
+        due += 1.0 / level;
+    }
+    let mut merger = Merger::new(&plan, 1);
+    for (second, OpenSecond { counts, times }) in seconds {
+        for (stage, (response, service)) in times {
+            merger.push(0, &format!("Tag=PointLookup|{stage}|ok,{second}.000,1.000,0.000,{}\n", response.encode()))?;
+            merger.push(0, &format!("Tag=PointLookup|{stage}|ok|service,{second}.000,1.000,0.000,{}\n", service.encode()))?;
+        }
+        for (stage, counts) in counts {
+            merger.push(0, &Arrivals { second, stage: stage.to_owned(), counts }.to_line())?;
+        }
+    }
+    merger.end(0);
+    let facts = Facts { expected_workers: 1, merged_workers: 1, ..facts("11.4.2-MariaDB")? };
+    let summary = merger.finish(false);
+    Ok(Sample { plan, summary, facts, samples: vec![], sources: vec![], comparison: None, trend: None })
+}
+
+/// One second of the open model: arrivals, and response and service times, by stage.
+#[derive(Default)]
+struct OpenSecond {
+    counts: BTreeMap<&'static str, ArrivalCounts>,
+    times: BTreeMap<&'static str, (Histogram, Histogram)>,
 }
 
 fn aborted() -> Result<Sample, Failure> {

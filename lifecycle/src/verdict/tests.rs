@@ -54,7 +54,7 @@ fn each_kind_of_limit_is_judged_on_its_row() {
 }
 
 /// The checks of the open model, and the verdict's first reason: 100 arrivals are due.
-fn open(validity: Value, arrivals_of_steady: [u64; 5], ended_early: bool) -> (Vec<String>, Outcome, String) {
+fn open(validity: &Value, arrivals_of_steady: [u64; 5], ended_early: bool) -> (Vec<String>, Outcome, String) {
     let plan = open_plan(json!({"validity": validity}));
     let lines = vec![line("PointLookup|steady|ok", 2, &[1000; 100]), arrivals("steady", 2, arrivals_of_steady)];
     let summary = merge(&plan, &[lines, vec![]], ended_early);
@@ -66,7 +66,7 @@ fn open(validity: Value, arrivals_of_steady: [u64; 5], ended_early: bool) -> (Ve
 
 #[test]
 fn the_open_model_is_judged_against_its_schedule_even_where_the_plan_says_nothing() {
-    let (checks, outcome, _) = open(json!({}), [100, 99, 40, 0, 96], false);
+    let (checks, outcome, _) = open(&json!({}), [100, 99, 40, 0, 96], false);
     assert_eq!(
         (checks, outcome),
         (
@@ -92,13 +92,13 @@ fn the_open_model_is_judged_against_its_schedule_even_where_the_plan_says_nothin
 #[test]
 fn the_plan_sets_its_own_limits_of_the_open_model() {
     let asked = json!({"minAchievedRate": 0.5, "maxDropped": 0.4});
-    assert_eq!(open(asked.clone(), [100, 60, 0, 0, 50], false).1, Outcome::Passed);
-    assert_eq!(open(asked, [100, 59, 0, 0, 50], false).2, "ArrivalsDropped: dropped arrivals was 0.41, the limit is <= 0.4");
+    assert_eq!(open(&asked, [100, 60, 0, 0, 50], false).1, Outcome::Passed);
+    assert_eq!(open(&asked, [100, 59, 0, 0, 50], false).2, "ArrivalsDropped: dropped arrivals was 0.41, the limit is <= 0.4");
 }
 
 #[test]
 fn a_load_that_was_ended_early_broke_its_own_schedule_off() {
-    let (checks, outcome, _) = open(json!({}), [100, 20, 0, 0, 20], true);
+    let (checks, outcome, _) = open(&json!({}), [100, 20, 0, 0, 20], true);
     assert_eq!((checks.len(), outcome), (0, Outcome::Aborted));
 }
 
