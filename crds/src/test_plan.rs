@@ -9,7 +9,7 @@ use crate::{
     duration::Duration,
     fault::Fault,
     fixture::FixtureUse,
-    name::{DatabaseName, Endpoint, HttpUrl, Label, ObjectKey, ObjectName, ParameterName, QueryName},
+    name::{DatabaseName, Endpoint, HttpUrl, Label, ObjectKey, ObjectName, OneLine, ParameterName, QueryName},
     observe::Observe,
 };
 
@@ -468,6 +468,8 @@ pub enum Metric {
     TimeToFirstError,
     /// The longest time without an answered query while a fault was on or the system recovered from it; with `fault` and `below`.
     LongestGap,
+    /// Every value that Prometheus gives over the time of the load for one of the metrics of `observe`; with `source`, `series`, and `atMost` or `atLeast`.
+    Promql,
 }
 
 impl Metric {
@@ -487,6 +489,7 @@ impl Metric {
             Self::RecoveryTime => "recoveryTime",
             Self::TimeToFirstError => "timeToFirstError",
             Self::LongestGap => "longestGap",
+            Self::Promql => "promql",
         }
     }
 }
@@ -495,11 +498,15 @@ impl Metric {
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[x_kube(
     crates(kube_core = "::kube_core"),
-    validation = Rule::new("has(self.below) == !(self.metric in ['errorRate', 'throughput'])").message("times need below, and only they"),
-    validation = Rule::new("has(self.atMost) == (self.metric == 'errorRate')").message("errorRate needs atMost, and only it"),
-    validation = Rule::new("has(self.atLeast) == (self.metric == 'throughput')").message("throughput needs atLeast, and only it"),
-    validation = Rule::new("has(self.fault) == (self.metric in ['recoveryTime', 'timeToFirstError', 'longestGap'])").message("recoveryTime, timeToFirstError and longestGap need fault, and only they"),
-    validation = Rule::new("!has(self.fault) || (!has(self.query) && !has(self.stage))").message("a limit about a fault has neither query nor stage")
+    validation = Rule::new("has(self.below) == !(self.metric in ['errorRate', 'throughput', 'promql'])").message("times need below, and only they"),
+    validation = Rule::new("self.metric == 'promql' || has(self.atMost) == (self.metric == 'errorRate')").message("errorRate needs atMost, and only it"),
+    validation = Rule::new("self.metric == 'promql' || has(self.atLeast) == (self.metric == 'throughput')").message("throughput needs atLeast, and only it"),
+    validation = Rule::new("self.metric != 'errorRate' || !has(self.atMost) || double(self.atMost) <= 1.0").message("an error rate is a share: atMost must be at most 1"),
+    validation = Rule::new("self.metric != 'promql' || has(self.atMost) != has(self.atLeast)").message("promql needs one of atMost and atLeast"),
+    validation = Rule::new("has(self.source) == (self.metric == 'promql') && has(self.series) == (self.metric == 'promql')").message("promql needs source and series, and only it"),
+    validation = Rule::new("has(self.fault) == (has(self.during) || self.metric in ['recoveryTime', 'timeToFirstError', 'longestGap'])").message("during, recoveryTime, timeToFirstError and longestGap need fault, and only they"),
+    validation = Rule::new("!has(self.during) || !(self.metric in ['recoveryTime', 'timeToFirstError', 'longestGap', 'promql'])").message("recoveryTime, timeToFirstError, longestGap and promql have no during"),
+    validation = Rule::new("!(has(self.fault) || self.metric == 'promql') || (!has(self.query) && !has(self.stage))").message("a limit about a fault has neither query nor stage, and neither has promql")
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Slo {
@@ -511,20 +518,39 @@ pub struct Slo {
     /// Only this stage; without it, all measured stages together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<Label>,
-    /// Which fault the limit is about, for `recoveryTime`, `timeToFirstError` and `longestGap`.
+    /// Which fault the limit is about, for `recoveryTime`, `timeToFirstError`, `longestGap` and `during`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<Label>,
+    /// Only the time in which the fault was on, or in which the system recovered from it, all queries together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub during: Option<During>,
+    /// For `promql`: the name of one of `observe.prometheus`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<OneLine>,
+    /// For `promql`: the name of one of the source's metrics, whose query is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub series: Option<OneLine>,
     /// The time must be below this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub below: Option<Duration>,
-    /// The error rate must be at most this share, 0 to 1.
+    /// The error rate must be at most this share, 0 to 1; by `promql`, no value may be larger than this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0.0, max = 1.0))]
+    #[schemars(range(min = 0.0, max = 1e15))]
     pub at_most: Option<f64>,
-    /// The throughput must be at least this many queries per second.
+    /// The throughput must be at least this many queries per second; by `promql`, no value may be smaller than this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.0, max = 1e9))]
     pub at_least: Option<f64>,
+}
+
+/// Part of the time around a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum During {
+    /// The fault is on: from the first target that was hit to the last one that was healed, as observed.
+    Fault,
+    /// The system recovers: from there to the next fault or the end of the load.
+    Recovery,
 }
 
 /// What a measurement has to show to be believed. A run that does not show it is `Invalid`.
@@ -535,6 +561,23 @@ pub struct Validity {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub max_worker_cpu: Option<f64>,
+    /// The largest share of the load in which the kernel may hold a worker back for having used up its limit of processor time, 0 to 1. Not checked when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub max_throttled: Option<f64>,
+    /// The largest share of its processor time that a worker may spend on collecting garbage, 0 to 1. Not checked when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub max_garbage_collection: Option<f64>,
+    /// The longest time by which the first query of any worker may be late against the start that was agreed on. Not checked when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_late_start: Option<Duration>,
+    /// The largest difference between the clock of any worker's machine and the operator's. The load does not go by those clocks; instants in results do. Not checked when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_clock_offset: Option<Duration>,
+    /// Whether everything that `observe` asks for must have been answered.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub complete_metrics: bool,
     /// The largest difference between the first queries of any two workers. Not checked when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_start_skew: Option<Duration>,
@@ -564,6 +607,11 @@ impl Default for Validity {
     fn default() -> Self {
         Self {
             max_worker_cpu: None,
+            max_throttled: None,
+            max_garbage_collection: None,
+            max_late_start: None,
+            max_clock_offset: None,
+            complete_metrics: false,
             max_start_skew: None,
             max_imbalance: None,
             max_silence: None,
@@ -781,6 +829,11 @@ fn five_per_cent() -> f64 {
 
 fn yes() -> bool {
     true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde wants it")]
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 fn ten_seconds() -> Duration {

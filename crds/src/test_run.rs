@@ -237,6 +237,20 @@ pub struct WorkersStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub server_version: Option<String>,
+    /// The largest share of the load in which the kernel held any worker back, for example `0.02`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    pub throttled_share: Option<String>,
+    /// The largest share of its processor time that any worker spent on collecting garbage, for example `0.03`; known at the end of the load.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    pub garbage_collection_share: Option<String>,
+    /// By how much the first query of the last worker was late against the agreed start, in microseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late_start_micros: Option<i64>,
+    /// The largest difference between any worker's clock and the operator's, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_offset_millis: Option<i64>,
 }
 
 /// What is measured over the whole fleet.

@@ -3,6 +3,7 @@
 package ext
 
 import (
+	"runtime/metrics"
 	"time"
 )
 
@@ -155,6 +156,26 @@ func (r *run) received() uint64 {
 	return r.engine.Received() - before
 }
 
+// collected is how much processor time garbage collection has taken since the load began; none where it never did.
+func (r *run) collected() uint64 {
+	select {
+	case <-r.begun:
+		return collectorNanos() - r.collectedBefore
+	default:
+		return 0
+	}
+}
+
+// collectorNanos is the runtime's own estimate, which it brings up to date with each collection.
+func collectorNanos() uint64 {
+	sample := []metrics.Sample{{Name: "/cpu/classes/gc/total:cpu-seconds"}}
+	metrics.Read(sample)
+	if sample[0].Value.Kind() != metrics.KindFloat64 {
+		return 0
+	}
+	return uint64(sample[0].Value.Float64() * 1e9)
+}
+
 // lastSecond is the last one worth a line: up to the last answer, and up to the end of the load.
 func (r *run) lastSecond() uint32 {
 	return uint32(max(r.lastAnswer(), min(r.now(), r.line.end)-1, 0) / int64(time.Second))
@@ -188,7 +209,7 @@ func (r *run) conclude() {
 	sums := r.recorder.sum()
 	message := finishedMessage{
 		Type: "finished", Queries: sums.queries, Errors: sums.errors, Rows: sums.rows, Bytes: r.received(), ClampedLatencies: sums.clamped,
-		Interrupted: why != whyEnd || r.drainCut.Load(),
+		Interrupted: why != whyEnd || r.drainCut.Load(), GCNanos: r.collected(),
 	}
 	if last := r.lastAnswer(); last > 0 {
 		message.LastQueryUnixNanos = r.unixNanos(last)

@@ -68,8 +68,10 @@ type run struct {
 	disconnect context.CancelFunc
 	reconnects atomic.Uint64
 	before     atomic.Uint64 // bytes that the engine had received before the load
-	doomed     chan engine.Conn
-	killed     chan struct{} // closed when nothing is left to be killed
+	// collectedBefore is what garbage collection had taken before the load. It is written before begun is closed.
+	collectedBefore uint64
+	doomed          chan engine.Conn
+	killed          chan struct{} // closed when nothing is left to be killed
 
 	// lastStretch is how the last moments before the start are slept.
 	lastStretch func(time.Duration)
@@ -180,6 +182,7 @@ func (r *run) startIn(in time.Duration) {
 		r.lastStretch(rest)
 	}
 	r.before.Store(r.engine.Received())
+	r.collectedBefore = collectorNanos()
 	r.drainBy(r.line.end + r.plan.DrainNanos)
 	close(r.begun)
 	go r.watch()

@@ -86,6 +86,7 @@ type (
 		LastQueryUnixNanos int64  `json:"lastQueryUnixNanos"`
 		Interrupted        bool   `json:"interrupted"`
 		ClampedLatencies   uint64 `json:"clampedLatencies"`
+		GCNanos            uint64 `json:"gcNanos"` // processor time of garbage collection since the start instant
 	}
 )
 

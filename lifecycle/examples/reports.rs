@@ -54,7 +54,7 @@ struct Sample {
 
 fn write(directory: &Path, name: &str, sample: &Sample) -> Result<(), Failure> {
     let Sample { plan, summary, facts, samples, sources, comparison, trend } = sample;
-    let verdict = judge(plan, summary, facts, comparison.as_ref());
+    let verdict = judge(plan, summary, facts, sources, comparison.as_ref());
     let collected_at = "2026-03-08T00:03:30Z".parse()?;
     let (comparison, trend) = (comparison.as_ref(), trend.as_ref());
     let report = Report { plan, summary, verdict: &verdict, facts, samples, sources, comparison, trend, collected_at };
@@ -177,6 +177,10 @@ fn facts(version: &str) -> Result<Facts, Failure> {
         merged_workers: 2,
         start_skew_micros: Some(2_140),
         worker_cpu_share: Some(0.43),
+        throttled_share: Some(0.0),
+        garbage_collection_share: Some(0.02),
+        late_start_micros: Some(1_900),
+        clock_offset_millis: Some(-3),
         server_version: Some(version.to_owned()),
         started_at: Some("2026-03-08T00:00:10Z".parse()?),
         ended_early: None,

@@ -264,6 +264,12 @@ pub struct WorkerReport {
     /// Resident memory of the worker with its k6, in bytes.
     #[serde(default)]
     pub memory_bytes: u64,
+    /// Seconds in which the kernel held the pod back while the load was on; nothing where the kernel does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub throttled_seconds: Option<f64>,
+    /// Processor time that k6 spent on collecting garbage, from state `Finished` on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gc_nanos: Option<u64>,
 }
 
 /// One second of the load as one worker saw it.

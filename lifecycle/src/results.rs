@@ -298,6 +298,14 @@ pub struct Facts {
     pub start_skew_micros: Option<i64>,
     /// How many processors the busiest worker used: 1 is one of them all the time.
     pub worker_cpu_share: Option<f64>,
+    /// The largest share of the load in which the kernel held any worker back.
+    pub throttled_share: Option<f64>,
+    /// The largest share of its processor time that any worker spent on collecting garbage.
+    pub garbage_collection_share: Option<f64>,
+    /// By how much the first query of the last worker was late against the agreed start, in microseconds.
+    pub late_start_micros: Option<i64>,
+    /// The largest difference between any worker's clock and the operator's, in milliseconds.
+    pub clock_offset_millis: Option<i64>,
     /// The version that the system under test gave.
     pub server_version: Option<String>,
     /// When the load began.

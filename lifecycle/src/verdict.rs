@@ -12,7 +12,7 @@ use crucible_crds::{Check, Outcome, Owner, Reason, Verdict};
 use crate::{
     comparison::Comparison,
     contract::FrozenPlan,
-    results::{Facts, Summary},
+    results::{Facts, Summary, observability::SourceReading},
 };
 
 /// The most reasons that a verdict holds, and the most characters of one.
@@ -44,10 +44,10 @@ impl Judged {
 /// not be decided; otherwise a check without enough data makes it `Inconclusive`. Else it has `Passed`. Where nothing was
 /// asked of the results at all, one thing still is: that queries were answered.
 #[must_use]
-pub fn judge(plan: &FrozenPlan, summary: &Summary, facts: &Facts, comparison: Option<&Comparison>) -> Verdict {
-    let validity = validity::checks(plan, summary, facts);
+pub fn judge(plan: &FrozenPlan, summary: &Summary, facts: &Facts, sources: &[SourceReading], comparison: Option<&Comparison>) -> Verdict {
+    let validity = validity::checks(plan, summary, facts, sources);
     let mut limits = confirmation::checks(&facts.faults);
-    limits.extend(slo::checks(plan, summary, &facts.faults));
+    limits.extend(slo::checks(plan, summary, &facts.faults, sources));
     limits.extend(invariants::checks(&facts.invariants));
     limits.extend(comparison.and_then(slowdown::check));
     let ended_early = facts.ended_early.as_ref();

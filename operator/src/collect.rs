@@ -217,7 +217,7 @@ async fn collect(vault: &dyn Vault, clock: &dyn Clock, request: &CollectRequest,
         _ => None,
     };
     let comparison = answer.as_ref().map(|answer| &answer.comparison);
-    let verdict = judge(plan, &summary, facts, comparison);
+    let verdict = judge(plan, &summary, facts, sources, comparison);
     let report = Report {
         plan,
         summary: &summary,

@@ -13,6 +13,7 @@ use nix::{
 #[derive(Debug, Default)]
 pub struct Meter {
     begin: Option<f64>,
+    throttled_at_begin: Option<f64>,
     last: Reading,
     over: bool,
 }
@@ -24,12 +25,16 @@ pub struct Reading {
     pub cpu_seconds: f64,
     /// Resident bytes: now, and once the load has begun the most that was seen since.
     pub memory_bytes: u64,
+    /// Seconds since the load began in which the kernel held this pod back for having used up its share of the processors; nothing
+    /// where the kernel does not tell.
+    pub throttled_seconds: Option<f64>,
 }
 
 impl Meter {
     /// The load begins.
     pub fn begin(&mut self, k6: Option<u32>) {
         self.begin = Some(processor_seconds(k6));
+        self.throttled_at_begin = throttled_seconds();
         self.read(k6);
     }
 
@@ -46,7 +51,8 @@ impl Meter {
             let memory_bytes = ["self".to_owned()].into_iter().chain(k6.map(|id| id.to_string())).filter_map(|id| resident_bytes(&id)).sum();
             // A k6 that has just ended has no memory any more, but its processor time still counts.
             let most = if self.begin.is_some() { self.last.memory_bytes } else { 0 };
-            self.last = Reading { cpu_seconds, memory_bytes: most.max(memory_bytes) };
+            let throttled_seconds = self.throttled_at_begin.zip(throttled_seconds()).map(|(begin, now)| (now - begin).max(0.0));
+            self.last = Reading { cpu_seconds, memory_bytes: most.max(memory_bytes), throttled_seconds };
         }
         self.last
     }
@@ -65,6 +71,20 @@ fn spent(who: UsageWho) -> f64 {
     let seconds = |usage: Usage| (usage.user_time() + usage.system_time()).num_microseconds();
     #[expect(clippy::cast_precision_loss, reason = "microseconds of processor time stay exact for 285 years")]
     getrusage(who).map_or(0.0, |usage| seconds(usage) as f64 / 1e6)
+}
+
+/// Where a container finds its own control group, of version 2 and of version 1.
+const CONTROL_GROUPS: [&str; 2] = ["/sys/fs/cgroup/cpu.stat", "/sys/fs/cgroup/cpu/cpu.stat"];
+
+/// Seconds in which the kernel held the pod's processes back, since they began.
+fn throttled_seconds() -> Option<f64> {
+    CONTROL_GROUPS.iter().find_map(|path| throttled(&std::fs::read_to_string(path).ok()?))
+}
+
+/// Microseconds in version 2, nanoseconds in version 1.
+fn throttled(statistics: &str) -> Option<f64> {
+    let number = |name: &str| statistics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<f64>().ok());
+    number("throttled_usec ").map(|micros| micros / 1e6).or_else(|| number("throttled_time ").map(|nanos| nanos / 1e9))
 }
 
 /// User and system time in `/proc/<id>/stat`. The program's name stands in brackets before them and may hold anything.
@@ -100,6 +120,9 @@ mod tests {
         assert_eq!(ticks("4242 (k6) R"), None);
         assert_eq!(resident("Name:\tk6\nVmRSS:\t    2048 kB\nThreads:\t9\n"), Some(2_097_152));
         assert_eq!(resident("Name:\tk6\n"), None);
+        assert_eq!(throttled("usage_usec 900\nnr_throttled 4\nthrottled_usec 2500000\n"), Some(2.5));
+        assert_eq!(throttled("nr_periods 0\nnr_throttled 4\nthrottled_time 2500000000\n"), Some(2.5));
+        assert_eq!(throttled("usage_usec 900\n"), None);
     }
 
     #[test]

@@ -297,6 +297,8 @@ impl Supervisor {
             answers: self.answers.clone(),
             cpu_seconds: reading.cpu_seconds,
             memory_bytes: reading.memory_bytes,
+            throttled_seconds: reading.throttled_seconds,
+            gc_nanos: finished.and_then(|finished| finished.gc_nanos),
         }
     }
 

@@ -24,6 +24,8 @@ async fn a_rate_that_the_database_keeps_up_with_is_sent_to_the_last_arrival() ->
                 plan["spec"]["load"] = json!({"workers": 2, "model": "open", "maxVus": 16, "queryTimeout": "5s", "stages": [
                     {"name": "warmup", "duration": "2s", "rate": 25, "measured": false}, {"name": "steady", "duration": "8s", "rate": 50.5},
                 ]});
+                // Wide limits: a check without data would leave the run inconclusive.
+                plan["spec"]["validity"] = json!({"maxThrottled": 1.0, "maxGarbageCollection": 1.0, "maxLateStart": "10s", "maxClockOffset": "1m"});
             })
             .await?;
         let run = story.run("keeps-up", "steady-rate").await?;

@@ -6,7 +6,7 @@ use crucible_crds::{
     TestPlanSpec,
     fixture::FixtureUse,
     observe::PrometheusSource,
-    test_plan::{Deadlines, Load, LoadModel, Metric, Slo},
+    test_plan::{Deadlines, Load, LoadModel, Metric, Slo, Validity},
 };
 
 use super::HostPort;
@@ -42,8 +42,11 @@ pub(super) fn check(spec: &TestPlanSpec, problems: &mut Problems) {
     for (index, slo) in spec.slos.iter().enumerate() {
         check_slo(slo, &format!("spec.slos[{index}]"), problems);
     }
-    if let Some(skew) = &spec.validity.max_start_skew {
-        check_span("spec.validity.maxStartSkew", skew, Duration::from_millis(1)..=HOUR, problems);
+    let Validity { max_start_skew, max_late_start, max_clock_offset, .. } = &spec.validity;
+    for (name, span) in [("maxStartSkew", max_start_skew), ("maxLateStart", max_late_start), ("maxClockOffset", max_clock_offset)] {
+        if let Some(span) = span {
+            check_span(&format!("spec.validity.{name}"), span, Duration::from_millis(1)..=HOUR, problems);
+        }
     }
     for (index, rule) in spec.abort.iter().enumerate() {
         check_span(&format!("spec.abort[{index}].over"), &rule.over, SECOND..=HOUR, problems);
@@ -148,8 +151,10 @@ fn check_vus(path: &str, vus: u32, workers: u32, problems: &mut Problems) {
 }
 
 fn check_slo(slo: &Slo, path: &str, problems: &mut Problems) {
-    let Slo { metric, query: _, stage: _, fault: _, below, at_most, at_least } = slo;
+    let Slo { metric, query: _, stage: _, fault: _, during: _, source: _, series: _, below, at_most, at_least } = slo;
     match (metric, below, at_most, at_least) {
+        (Metric::Promql, None, Some(limit), None) | (Metric::Promql, None, None, Some(limit)) if limit.is_finite() => {}
+        (Metric::Promql, ..) => problems.add(path, "promql needs one of atMost and atLeast, and only that"),
         (Metric::ErrorRate, None, Some(limit), None) if (0.0..=1.0).contains(limit) => {}
         (Metric::ErrorRate, ..) => problems.add(path, "errorRate needs atMost, a share from 0 to 1, and only that"),
         (Metric::Throughput, None, None, Some(limit)) if limit.is_finite() && *limit >= 0.0 => {}
@@ -186,6 +191,21 @@ fn shown(span: Duration) -> String {
     }
 }
 
+/// That a limit by promql is about something that is asked.
+fn check_series(slo: &Slo, sources: &[PrometheusSource], path: &str, problems: &mut Problems) {
+    if slo.metric != Metric::Promql {
+        return;
+    }
+    let Some(source) = sources.iter().find(|source| slo.source.as_ref() == Some(&source.name)) else {
+        let known = name_some(sources.iter().map(|source| &*source.name));
+        return problems.add(format!("{path}.source"), format!("there is no such source in spec.observe.prometheus; there are {known}"));
+    };
+    if !source.metrics.iter().any(|metric| slo.series.as_ref() == Some(&metric.name)) {
+        let known = name_some(source.metrics.iter().map(|metric| &*metric.name));
+        problems.add(format!("{path}.series"), format!("the source {} has no such metric; it has {known}", &*source.name));
+    }
+}
+
 /// That the plan with its queries fits into the ConfigMap that it is frozen into for a run.
 pub(super) fn check_size(spec: &TestPlanSpec, queries: &[Query], problems: &mut Problems) {
     // Both are made of texts, numbers and lists, which JSON can always hold.
@@ -198,6 +218,7 @@ pub(super) fn check_size(spec: &TestPlanSpec, queries: &[Query], problems: &mut 
 /// That every query and stage that a limit names is one that runs.
 pub(super) fn check_names(spec: &TestPlanSpec, queries: &[Query], problems: &mut Problems) {
     for (index, slo) in spec.slos.iter().enumerate() {
+        check_series(slo, &spec.observe.prometheus, &format!("spec.slos[{index}]"), problems);
         if let Some(query) = slo.query.as_ref().filter(|query| !queries.iter().any(|known| known.name == **query)) {
             let known = name_some(queries.iter().map(|query| &*query.name));
             problems.add(format!("spec.slos[{index}].query"), format!("no query {query} runs; those that run are {known}"));

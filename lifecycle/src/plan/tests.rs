@@ -174,6 +174,22 @@ fn the_open_model_has_limits_of_its_own() {
 }
 
 #[test]
+fn a_limit_by_promql_is_about_something_that_is_asked() {
+    let resolved = |slo: Value| {
+        let mut plan = plan();
+        plan["slos"] = json!([slo]);
+        plan["observe"] = json!({"prometheus": [{"name": "engine", "source": "cluster", "metrics": [{"name": "cpu", "query": "up"}]}]});
+        resolve(&serde_json::from_value(plan).unwrap(), &[WORKLOAD]).map_err(|problems| problems[0].to_string())
+    };
+    let slo = |source: &str, series: &str| json!({"metric": "promql", "source": source, "series": series, "atMost": 0.9});
+    assert!(resolved(slo("engine", "cpu")).is_ok());
+    assert_eq!(resolved(slo("node", "cpu")).unwrap_err(), "spec.slos[0].source: there is no such source in spec.observe.prometheus; there are engine");
+    assert_eq!(resolved(slo("engine", "memory")).unwrap_err(), "spec.slos[0].series: the source engine has no such metric; it has cpu");
+    let none = json!({"metric": "promql", "source": "engine", "series": "cpu"});
+    assert_eq!(resolved(none).unwrap_err(), "spec.slos[0]: promql needs one of atMost and atLeast, and only that");
+}
+
+#[test]
 fn mistakes_in_the_workload_are_told_by_line_beside_those_of_the_plan() {
     let problems = resolve(&with("/load/queryTimeout", json!("2h")), &["-- @type: sql\n-- @name: A\n\n-- @name: A\nSELECT 1; SELECT 2"]).unwrap_err();
     let told: Vec<_> = problems.iter().map(ToString::to_string).collect();

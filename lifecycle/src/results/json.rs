@@ -144,7 +144,9 @@ fn crucible(report: &Report<'_>) -> Value {
         "fingerprint": Fingerprint::of(plan, facts.server_version.as_deref()),
         "workers": {
             "expected": facts.expected_workers, "merged": facts.merged_workers, "startSkewMicros": facts.start_skew_micros,
-            "activeSeconds": summary.active_seconds, "largestProcessorShare": facts.worker_cpu_share, "logs": workers.collect::<Vec<_>>(),
+            "activeSeconds": summary.active_seconds, "largestProcessorShare": facts.worker_cpu_share,
+            "throttledShare": facts.throttled_share, "garbageCollectionShare": facts.garbage_collection_share,
+            "lateStartMicros": facts.late_start_micros, "clockOffsetMillis": facts.clock_offset_millis, "logs": workers.collect::<Vec<_>>(),
         },
         "headline": row(&summary.headline),
         "queries": summary.queries.iter().map(row).collect::<Vec<_>>(),

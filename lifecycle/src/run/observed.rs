@@ -209,6 +209,8 @@ pub struct Fleet {
 pub struct Heard {
     /// When, by the operator's clock.
     pub at: Timestamp,
+    /// How far its clock is ahead of the operator's, by the answer that came fastest, in milliseconds.
+    pub clock_offset_millis: i64,
     /// What it said.
     pub report: WorkerReport,
 }

@@ -7,10 +7,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 
 use super::{
     draft::Draft,
-    observed::{LiveView, Observed},
+    observed::{Fleet, LiveView, Observed},
 };
 use crate::{
-    contract::{FrozenPlan, LiveArrivals},
+    contract::{FrozenPlan, LiveArrivals, WorkerReport},
     latency::human,
 };
 
@@ -26,7 +26,12 @@ pub fn record(observed: &Observed, draft: &mut Draft, plan: &FrozenPlan) {
     if let Some(workers) = &mut draft.status.workers {
         workers.start_skew_micros = skew(observed).or(workers.start_skew_micros);
         workers.server_version = server_version(observed).or(workers.server_version.take());
-        workers.cpu_share = cpu_share(observed, plan, draft.now).or(workers.cpu_share.take());
+        workers.cpu_share =
+            largest_share(observed, plan, draft.now, |report| Some(report.cpu_seconds).filter(|seconds| *seconds > 0.0)).or(workers.cpu_share.take());
+        workers.throttled_share = largest_share(observed, plan, draft.now, |report| report.throttled_seconds).or(workers.throttled_share.take());
+        workers.garbage_collection_share = garbage_collection_share(&observed.fleet).or(workers.garbage_collection_share.take());
+        workers.late_start_micros = late_start(&observed.fleet).or(workers.late_start_micros);
+        workers.clock_offset_millis = clock_offset(&observed.fleet).or(workers.clock_offset_millis);
     }
     let reports = || observed.fleet.workers.values().map(|heard| &heard.report);
     if let Some(first) =
@@ -121,13 +126,70 @@ fn server_version(observed: &Observed) -> Option<String> {
     Some(version.chars().filter(|character| !character.is_control()).take(128).collect())
 }
 
-/// The largest share of one processor that any worker has used since the start.
-fn cpu_share(observed: &Observed, plan: &FrozenPlan, now: jiff::Timestamp) -> Option<String> {
+/// By how much the first query of the last worker was late against the agreed start, in microseconds; only once all have begun.
+fn late_start(fleet: &Fleet) -> Option<i64> {
+    let late: Option<Vec<i64>> = fleet.workers.values().map(|heard| heard.report.late_nanos).collect();
+    Some(late?.into_iter().max()? / 1000)
+}
+
+/// The clock that differs most from the operator's, in milliseconds ahead of it.
+fn clock_offset(fleet: &Fleet) -> Option<i64> {
+    fleet.workers.values().map(|heard| heard.clock_offset_millis).max_by_key(|millis| millis.unsigned_abs())
+}
+
+/// The largest share of its processor time that any worker spent on collecting garbage; only once all have told.
+#[expect(clippy::cast_precision_loss, reason = "nanoseconds of processor time stay exact for 104 days")]
+fn garbage_collection_share(fleet: &Fleet) -> Option<String> {
+    let shares: Option<Vec<f64>> = fleet
+        .workers
+        .values()
+        .map(|heard| Some(heard.report.gc_nanos? as f64 / 1e9 / heard.report.cpu_seconds).filter(|share| share.is_finite()))
+        .collect();
+    shares?.into_iter().reduce(f64::max).map(|share| format!("{share:.3}"))
+}
+
+/// The largest share of the time since the start that any worker has spent on something.
+fn largest_share(observed: &Observed, plan: &FrozenPlan, now: jiff::Timestamp, seconds: impl Fn(&WorkerReport) -> Option<f64>) -> Option<String> {
     let stages: Duration = plan.spec.load.stages.iter().map(|stage| stage.duration.span()).sum();
     let shares = observed.fleet.workers.values().filter_map(|heard| {
         let first = jiff::Timestamp::from_nanosecond(heard.report.first_query_unix_nanos?.into()).ok()?;
         let on = Duration::try_from(now.duration_since(first)).ok()?.min(stages).as_secs_f64();
-        (on >= 1.0 && heard.report.cpu_seconds > 0.0).then(|| heard.report.cpu_seconds / on)
+        seconds(&heard.report).filter(|_| on >= 1.0).map(|seconds| seconds / on)
     });
     shares.fold(None, |largest: Option<f64>, share| Some(largest.map_or(share, |largest| largest.max(share)))).map(|share| format!("{share:.2}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::run::observed::Heard;
+
+    /// Workers by what they reported, each with its clock's offset.
+    fn fleet(workers: &[(serde_json::Value, i64)]) -> Fleet {
+        let heard = |(fields, clock_offset_millis): &(serde_json::Value, i64)| {
+            let mut report = json!({"protocol": 1, "runUid": "u", "index": 0, "state": "Finished", "nowUnixNanos": 0});
+            report.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+            Heard { at: jiff::Timestamp::UNIX_EPOCH, clock_offset_millis: *clock_offset_millis, report: serde_json::from_value(report).unwrap() }
+        };
+        Fleet { workers: (0..).zip(workers.iter().map(heard)).collect(), live: LiveView::default() }
+    }
+
+    #[test]
+    fn the_worst_worker_speaks_for_the_fleet() {
+        let both = fleet(&[
+            (json!({"lateNanos": 1_500_000, "gcNanos": 300_000_000_u64, "cpuSeconds": 10.0}), 4),
+            (json!({"lateNanos": 900_000, "gcNanos": 100_000_000_u64, "cpuSeconds": 1.0}), -7),
+        ]);
+        assert_eq!((late_start(&both), clock_offset(&both), garbage_collection_share(&both).as_deref()), (Some(1500), Some(-7), Some("0.100")));
+    }
+
+    #[test]
+    fn nothing_is_said_before_every_worker_has_told() {
+        let one = fleet(&[(json!({"lateNanos": 1, "gcNanos": 1, "cpuSeconds": 1.0}), 0), (json!({}), 0)]);
+        assert_eq!((late_start(&one), garbage_collection_share(&one)), (None, None));
+        let none = fleet(&[]);
+        assert_eq!((late_start(&none), clock_offset(&none), garbage_collection_share(&none)), (None, None, None));
+    }
 }

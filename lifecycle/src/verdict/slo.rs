@@ -2,24 +2,26 @@
 
 use crucible_crds::{
     Owner,
-    test_plan::{Metric, Slo},
+    test_plan::{During, Metric, Slo},
 };
 
 use super::{Judged, check, number};
 use crate::{
     contract::FrozenPlan,
     latency::{exact, human},
-    results::{FaultFact, Latency, Recovery, Resilience, Row, Summary, resilience},
+    results::{FaultFact, Latency, Part, Recovery, Resilience, Row, Summary, observability::SourceReading, resilience},
 };
 
 /// The checks of the system under test: that it answered, then the plan's limits in the plan's order.
-pub(super) fn checks(plan: &FrozenPlan, summary: &Summary, faults: &[FaultFact]) -> Vec<Judged> {
+pub(super) fn checks(plan: &FrozenPlan, summary: &Summary, faults: &[FaultFact], sources: &[SourceReading]) -> Vec<Judged> {
     let least = u64::from(plan.spec.validity.min_queries);
     let resilience = resilience(plan, summary, faults);
     let limits = plan.spec.slos.iter().map(|slo| {
-        let check = match &slo.fault {
-            Some(fault) => of_fault(slo, fault, &resilience, faults),
-            None => limit(slo, row(slo, summary), least),
+        let check = match (&slo.fault, slo.during) {
+            _ if slo.metric == Metric::Promql => by_promql(slo, sources),
+            (Some(fault), Some(during)) => in_window(slo, fault, during, summary, faults, least),
+            (Some(fault), None) => of_fault(slo, fault, &resilience, faults),
+            (None, _) => limit(slo, &name(slo.metric, slo.query.as_deref(), slo.stage.as_deref()), row(slo, summary), least),
         };
         Judged { check, broken: "LimitBroken", undecided: "TooLittleData" }
     });
@@ -49,9 +51,38 @@ fn row<'a>(slo: &Slo, summary: &'a Summary) -> Option<&'a Row> {
     rows.iter().find(|row| row.query == slo.query && row.stage == slo.stage)
 }
 
-fn limit(slo: &Slo, row: Option<&Row>, least: u64) -> crucible_crds::Check {
-    let Slo { metric, query, stage, fault: _, below, at_most, at_least } = slo;
-    let name = name(*metric, query.as_deref(), stage.as_deref());
+/// A limit on the time in which a fault was on or the system recovered from it. It is decided only where the fault was confirmed.
+fn in_window(slo: &Slo, fault: &str, during: During, summary: &Summary, faults: &[FaultFact], least: u64) -> crucible_crds::Check {
+    let (part, words) = match during {
+        During::Fault => (Part::Fault, "during"),
+        During::Recovery => (Part::Recovery, "in the recovery from"),
+    };
+    let confirmed = faults.iter().any(|fact| fact.name == fault && fact.confirmed);
+    let row = summary.windows.iter().find(|of| of.window.fault == fault && of.window.part == part).filter(|_| confirmed);
+    limit(slo, &format!("{} {words} {fault}", slo.metric.as_str()), row.map(|of| &of.row), least)
+}
+
+/// A limit on every value that Prometheus gave for a metric over the time of the load: the worst of them decides.
+fn by_promql(slo: &Slo, sources: &[SourceReading]) -> crucible_crds::Check {
+    let (source, series) = (slo.source.as_deref().unwrap_or_default(), slo.series.as_deref().unwrap_or_default());
+    let of_metric = sources.iter().filter(|reading| reading.name == source).flat_map(|reading| &reading.series).filter(|one| one.metric == series);
+    let values = of_metric.flat_map(|one| &one.values).filter_map(|(_, value)| value.parse::<f64>().ok()).filter(|value| !value.is_nan());
+    let (limit, worst, held) = match (slo.at_most, slo.at_least) {
+        (Some(most), _) => {
+            let worst = values.reduce(f64::max);
+            (format!("<= {}", number(most)), worst, worst.is_some_and(|worst| worst <= most))
+        }
+        (None, least) => {
+            let (least, worst) = (least.unwrap_or(f64::INFINITY), values.reduce(f64::min));
+            (format!(">= {}", number(least)), worst, worst.is_some_and(|worst| worst >= least))
+        }
+    };
+    let observed = worst.map_or_else(|| "no data".to_owned(), number);
+    check(&format!("{series} of {source}"), &limit, &observed, held, worst.is_some(), Owner::Sut)
+}
+
+fn limit(slo: &Slo, name: &str, row: Option<&Row>, least: u64) -> crucible_crds::Check {
+    let Slo { metric, query: _, stage: _, fault: _, during: _, source: _, series: _, below, at_most, at_least } = slo;
     let judged = match (metric, below, at_most, at_least) {
         (Metric::ErrorRate, _, Some(limit), _) => error_rate(*limit, row, least),
         (Metric::Throughput, _, _, Some(limit)) => throughput(*limit, row),
@@ -60,7 +91,7 @@ fn limit(slo: &Slo, row: Option<&Row>, least: u64) -> crucible_crds::Check {
         _ => Finding { limit: "none".to_owned(), observed: None, held: false },
     };
     let Finding { limit, observed, held } = judged;
-    check(&name, &limit, observed.as_deref().unwrap_or("no data"), held, observed.is_some(), Owner::Sut)
+    check(name, &limit, observed.as_deref().unwrap_or("no data"), held, observed.is_some(), Owner::Sut)
 }
 
 /// A limit on how well the system took a fault. It is decided only where the fault was confirmed.
@@ -142,7 +173,7 @@ fn of(metric: Metric, latency: &Latency) -> f64 {
         Metric::P999 => latency.p999,
         Metric::Max => latency.max,
         Metric::Mean => return latency.mean,
-        Metric::ErrorRate | Metric::Throughput | Metric::RecoveryTime | Metric::TimeToFirstError | Metric::LongestGap => 0,
+        Metric::ErrorRate | Metric::Throughput | Metric::RecoveryTime | Metric::TimeToFirstError | Metric::LongestGap | Metric::Promql => 0,
     };
     micros as f64
 }

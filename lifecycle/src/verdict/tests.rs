@@ -22,7 +22,7 @@ fn measured(plan: &FrozenPlan) -> Summary {
 
 fn judged(fields: Value, facts: &Facts) -> Verdict {
     let plan = plan(fields);
-    judge(&plan, &measured(&plan), facts, None)
+    judge(&plan, &measured(&plan), facts, &[], None)
 }
 
 /// The check of the only limit, as `limit | observed | held | decided`.
@@ -59,7 +59,7 @@ fn open(validity: &Value, arrivals_of_steady: [u64; 5], ended_early: bool) -> (V
     let lines = vec![line("PointLookup|steady|ok", 2, &[1000; 100]), arrivals("steady", 2, arrivals_of_steady)];
     let summary = merge(&plan, &[lines, vec![]], ended_early);
     let ended = ended_early.then(|| EndedEarly { reason: "StopRequested".into(), message: "Stopped".into() });
-    let verdict = judge(&plan, &summary, &Facts { ended_early: ended, ..facts() }, None);
+    let verdict = judge(&plan, &summary, &Facts { ended_early: ended, ..facts() }, &[], None);
     let of_arrivals = verdict.checks.iter().filter(|check| check.name.contains("rate") || check.name.contains("arrivals"));
     (of_arrivals.map(|check| format!("{}: {} {}", check.name, check.observed, check.limit)).collect(), verdict.outcome, verdict.reasons[0].clone())
 }
@@ -84,7 +84,7 @@ fn the_open_model_is_judged_against_its_schedule_even_where_the_plan_says_nothin
         ([100, 100, 0, 2, 100], "LoadGeneratorLate: arrivals that the load generator began late was 0.02, the limit is <= 0.01"),
     ];
     for (counts, expected) in cases {
-        let (_, outcome, reason) = open(json!({}), counts, false);
+        let (_, outcome, reason) = open(&json!({}), counts, false);
         assert_eq!((outcome, reason.as_str()), (Outcome::Invalid, expected));
     }
 }
@@ -167,7 +167,7 @@ fn a_saturated_or_scattered_load_generator_makes_the_run_invalid() {
 #[test]
 fn workers_that_did_not_do_their_part_make_the_run_invalid() {
     let plan = plan(json!({"validity": {"maxImbalance": 0.1, "maxSilence": 0.25, "minQueries": 10}}));
-    let of = |one: Vec<String>, other: Vec<String>| judge(&plan, &merge(&plan, &[one, other], false), &facts(), None);
+    let of = |one: Vec<String>, other: Vec<String>| judge(&plan, &merge(&plan, &[one, other], false), &facts(), &[], None);
     let each =
         |seconds: std::ops::Range<u64>, count: usize| seconds.map(|second| line("PointLookup|steady|ok", second, &vec![1_000; count])).collect::<Vec<_>>();
     let even = of(each(2..6, 50), each(2..5, 60));
@@ -189,10 +189,10 @@ fn a_load_that_was_ended_early_is_aborted_with_its_reason_first() {
 fn a_run_in_which_nothing_was_answered_never_passes() {
     let plan = plan(json!({}));
     let dead = merge(&plan, &[vec![line("PointLookup|steady|connection", 2, &[50; 3])]], false);
-    let verdict = judge(&plan, &dead, &facts(), None);
+    let verdict = judge(&plan, &dead, &facts(), &[], None);
     assert_eq!(verdict.outcome, Outcome::Failed);
     assert_eq!(verdict.reasons, ["NothingAnswered: queries answered was 0 of 3, the limit is >= 1 of at least 10"]);
-    let silent = judge(&plan, &merge(&plan, &[vec![]], false), &facts(), None);
+    let silent = judge(&plan, &merge(&plan, &[vec![]], false), &facts(), &[], None);
     assert_eq!(silent.outcome, Outcome::Inconclusive);
     assert_eq!(silent.reasons, ["TooLittleData: queries answered was no data, the limit is >= 1 of at least 10"]);
 }
@@ -243,7 +243,7 @@ fn limits_about_a_fault_are_judged_on_the_second_by_second_record() {
     for (metric, below, expected) in cases {
         let plan = plan(json!({"load": load, "slos": [{"metric": metric, "fault": "kill", "below": below}]}));
         let facts = Facts { faults: vec![kill(true)], ..facts() };
-        let verdict = judge(&plan, &outage(&plan), &facts, None);
+        let verdict = judge(&plan, &outage(&plan), &facts, &[], None);
         let Check { name, limit, observed, held, decided, .. } = verdict.checks.last().unwrap();
         assert_eq!(format!("{name} | {limit} | {observed} | {held} | {decided}"), expected);
         assert_eq!(verdict.outcome, if *held { Outcome::Passed } else { Outcome::Failed }, "{metric} {below}");
@@ -251,11 +251,106 @@ fn limits_about_a_fault_are_judged_on_the_second_by_second_record() {
 }
 
 #[test]
+fn limits_may_be_about_the_time_of_a_fault_or_of_the_recovery_from_it() {
+    use crate::results::{Merger, sample::drain, windows};
+    let load = json!({"workers": 2, "stages": [{"name": "steady", "duration": "60s", "vus": 8}]});
+    let cases = [
+        (json!({"metric": "errorRate", "during": "fault", "atMost": 0.5}), "errorRate during kill | <= 0.5 | 1 | false | true"),
+        (json!({"metric": "errorRate", "during": "recovery", "atMost": 0.1}), "errorRate in the recovery from kill | <= 0.1 | 0.015748 | true | true"),
+        (json!({"metric": "p99", "during": "recovery", "below": "2ms"}), "p99 in the recovery from kill | < 2ms | 1.00ms | true | true"),
+        (json!({"metric": "throughput", "during": "recovery", "atLeast": 10}), "throughput in the recovery from kill | >= 10/s | 8.6/s | false | true"),
+    ];
+    for (mut slo, expected) in cases {
+        slo["fault"] = json!("kill");
+        for confirmed in [true, false] {
+            let plan = plan(json!({"load": load, "slos": [slo], "validity": {"minQueries": 1}}));
+            let facts = Facts { faults: vec![kill(confirmed)], ..facts() };
+            let log = (0..60).map(|second| match second {
+                30..=34 => line("PointLookup|steady|connection", second, &[1_000]),
+                _ => line("PointLookup|steady|ok", second, &[1_000; 10]),
+            });
+            let summary = drain(Merger::new(&plan, 1).with_windows(windows(&facts.faults, 60)), &[log.collect()], false);
+            let verdict = judge(&plan, &summary, &facts, &[], None);
+            let Check { name, limit, observed, held, decided, .. } = verdict.checks.last().unwrap();
+            let told = format!("{name} | {limit} | {observed} | {held} | {decided}");
+            if confirmed {
+                assert_eq!(told, expected);
+            } else {
+                assert!(told.ends_with("| no data | false | false"), "{told}");
+            }
+        }
+    }
+}
+
+fn reading(values: &[&str], problems: &[&str]) -> SourceReading {
+    use crate::results::observability::Series;
+    let values = values.iter().map(|value| (1.into(), (*value).to_owned())).collect();
+    let series = Series { metric: "cpu".into(), query: "x".into(), labels: [].into(), values };
+    let problems = problems.iter().map(|problem| (*problem).to_owned()).collect();
+    SourceReading { name: "engine".into(), url: String::new(), series: vec![series], problems }
+}
+
+#[test]
+fn the_worst_value_of_prometheus_decides() {
+    let cases = [
+        (json!({"atMost": 0.9}), &["0.5", "0.9", "NaN"][..], "cpu of engine | <= 0.9 | 0.9 | true | true"),
+        (json!({"atMost": 0.9}), &["0.5", "0.91", "0.1"][..], "cpu of engine | <= 0.9 | 0.91 | false | true"),
+        (json!({"atMost": 0.9}), &["+Inf"][..], "cpu of engine | <= 0.9 | inf | false | true"),
+        (json!({"atLeast": 2}), &["3", "2"][..], "cpu of engine | >= 2 | 2 | true | true"),
+        (json!({"atLeast": 2}), &["3", "1.5"][..], "cpu of engine | >= 2 | 1.5 | false | true"),
+        (json!({"atLeast": 2}), &["NaN"][..], "cpu of engine | >= 2 | no data | false | false"),
+        (json!({"atLeast": 2}), &[][..], "cpu of engine | >= 2 | no data | false | false"),
+    ];
+    for (mut slo, values, expected) in cases {
+        slo["metric"] = json!("promql");
+        slo["source"] = json!("engine");
+        slo["series"] = json!("cpu");
+        let plan = plan(json!({"slos": [slo]}));
+        let verdict = judge(&plan, &measured(&plan), &facts(), &[reading(values, &[])], None);
+        let Check { name, limit, observed, held, decided, .. } = verdict.checks.last().unwrap();
+        assert_eq!(format!("{name} | {limit} | {observed} | {held} | {decided}"), expected);
+    }
+}
+
+#[test]
+fn how_the_workers_were_is_checked_where_the_plan_asks_for_it() {
+    let fields = json!({"validity": {
+        "maxThrottled": 0.05, "maxGarbageCollection": 0.1, "maxLateStart": "50ms", "maxClockOffset": "1s", "completeMetrics": true, "minQueries": 10
+    }});
+    let plan = plan(fields);
+    let judged = |facts: Facts, sources: &[SourceReading]| {
+        let verdict = judge(&plan, &measured(&plan), &facts, sources, None);
+        (verdict.outcome, verdict.reasons)
+    };
+    let well = || Facts {
+        throttled_share: Some(0.05),
+        garbage_collection_share: Some(0.1),
+        late_start_micros: Some(50_000),
+        clock_offset_millis: Some(-1000),
+        ..facts()
+    };
+    assert_eq!(judged(well(), &[reading(&["1"], &[])]).0, Outcome::Passed);
+    let cases = [
+        (Facts { throttled_share: Some(0.06), ..well() }, "WorkersThrottled: throttled share of the load was 0.06, the limit is <= 0.05"),
+        (Facts { garbage_collection_share: Some(0.2), ..well() }, "LoadGeneratorCollecting: garbage collection's share was 0.2, the limit is <= 0.1"),
+        (Facts { late_start_micros: Some(50_001), ..well() }, "StartedLate: late start was 50.0ms, the limit is <= 50ms"),
+        (Facts { clock_offset_millis: Some(-1001), ..well() }, "ClocksDiffer: clock offset was 1.00s, the limit is <= 1s"),
+    ];
+    for (facts, expected) in cases {
+        assert_eq!(judged(facts, &[]), (Outcome::Invalid, vec![expected.to_owned()]));
+    }
+    let missing = judged(well(), &[reading(&["1"], &["Metric \"x\" was answered with status 422."])]);
+    assert_eq!(missing, (Outcome::Invalid, vec!["MetricsMissing: metrics answered was 1 not as asked, the limit is all".to_owned()]));
+    let unknown = judged(facts(), &[]);
+    assert_eq!((unknown.0, unknown.1.len()), (Outcome::Inconclusive, 4));
+}
+
+#[test]
 fn a_fault_that_was_not_confirmed_decides_nothing() {
     let load = json!({"workers": 2, "stages": [{"name": "steady", "duration": "60s", "vus": 8}]});
     let plan = plan(json!({"load": load, "slos": [{"metric": "recoveryTime", "fault": "kill", "below": "6s"}]}));
     let facts = Facts { faults: vec![kill(false)], ..facts() };
-    let verdict = judge(&plan, &outage(&plan), &facts, None);
+    let verdict = judge(&plan, &outage(&plan), &facts, &[], None);
     assert_eq!(verdict.outcome, Outcome::Inconclusive);
     let expected = [
         "FaultNotConfirmed: fault kill was not confirmed: Chaos Mesh never confirmed fault kill, the limit is confirmed by Chaos Mesh",

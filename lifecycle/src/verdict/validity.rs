@@ -1,13 +1,13 @@
 //! Whether the measurement is to be believed: every worker's results, a common start, a load generator with room left,
 //! workers that all did their part.
 
-use crucible_crds::{Owner, test_plan::Validity};
+use crucible_crds::{Duration, Owner, test_plan::Validity};
 
 use super::{Judged, check, number};
 use crate::{
     contract::FrozenPlan,
     latency::human,
-    results::{Facts, Summary, WorkerRow},
+    results::{Facts, Summary, WorkerRow, observability::SourceReading},
 };
 
 /// What holds of the open model where the plan does not say: the share of the arrivals that must begin in time, that may
@@ -17,24 +17,33 @@ const DROPPED: f64 = 0.01;
 const BEHIND: f64 = 0.01;
 
 /// The checks of the measurement itself, in a fixed order; only those that the plan asks for, and that no worker is lost.
-pub(super) fn checks(plan: &FrozenPlan, summary: &Summary, facts: &Facts) -> Vec<Judged> {
-    let Validity { max_worker_cpu, max_start_skew, max_imbalance, max_silence, min_achieved_rate: _, max_dropped: _, min_queries: _ } = &plan.spec.validity;
-    let Facts { expected_workers, merged_workers, start_skew_micros, worker_cpu_share, .. } = facts;
+pub(super) fn checks(plan: &FrozenPlan, summary: &Summary, facts: &Facts, sources: &[SourceReading]) -> Vec<Judged> {
+    let Validity {
+        max_worker_cpu,
+        max_throttled,
+        max_garbage_collection,
+        max_late_start,
+        max_clock_offset,
+        complete_metrics,
+        max_start_skew,
+        max_imbalance,
+        max_silence,
+        min_achieved_rate: _,
+        max_dropped: _,
+        min_queries: _,
+    } = &plan.spec.validity;
+    let Facts { expected_workers, merged_workers, start_skew_micros, worker_cpu_share, late_start_micros, clock_offset_millis, .. } = facts;
     let (expected, merged) = (expected_workers.to_string(), merged_workers.to_string());
     let complete = check("workers with results", &expected, &merged, merged_workers >= expected_workers, true, Owner::Harness);
-    let skew = max_start_skew.as_ref().map(|limit| {
-        let observed = start_skew_micros.map(i64::unsigned_abs);
-        let held = observed.is_some_and(|micros| u128::from(micros) * 1000 <= limit.span().as_nanos());
-        let observed_text = observed.map_or_else(no_data, human);
-        Judged {
-            check: check("start skew", &format!("<= {limit}"), &observed_text, held, observed.is_some(), Owner::Harness),
-            broken: "StartSkewTooLarge",
-            undecided: "TooLittleData",
-        }
-    });
+    let clock_offset = clock_offset_millis.map(|millis| millis.saturating_mul(1000));
     [
         Some(Judged { check: complete, broken: "WorkersMissing", undecided: "TooLittleData" }),
-        skew,
+        max_start_skew.as_ref().map(|limit| no_longer("start skew", limit, *start_skew_micros, "StartSkewTooLarge", Owner::Harness)),
+        max_late_start.as_ref().map(|limit| no_longer("late start", limit, *late_start_micros, "StartedLate", Owner::Harness)),
+        max_clock_offset.as_ref().map(|limit| no_longer("clock offset", limit, clock_offset, "ClocksDiffer", Owner::Environment)),
+        max_throttled.map(|limit| at_most("throttled share of the load", limit, facts.throttled_share, "WorkersThrottled")),
+        max_garbage_collection.map(|limit| at_most("garbage collection's share", limit, facts.garbage_collection_share, "LoadGeneratorCollecting")),
+        complete_metrics.then(|| answered(sources)),
         max_worker_cpu.map(|limit| at_most("worker processor share", limit, *worker_cpu_share, "LoadGeneratorSaturated")),
         max_imbalance.map(|limit| at_most("worker imbalance", limit, imbalance(summary), "WorkersUneven")),
         max_silence.map(|limit| at_most("worker silence", limit, silence(summary), "WorkerSilent")),
@@ -61,6 +70,21 @@ fn at_least(name: &str, limit: f64, observed: Option<f64>, broken: &'static str)
     let held = observed.is_some_and(|share| share >= limit);
     let text = observed.map_or_else(no_data, number);
     Judged { check: check(name, &format!(">= {}", number(limit)), &text, held, observed.is_some(), Owner::Harness), broken, undecided: "TooLittleData" }
+}
+
+/// A time that must not be longer than a limit, either way; undecided where it is not known.
+fn no_longer(name: &str, limit: &Duration, micros: Option<i64>, broken: &'static str, owner: Owner) -> Judged {
+    let observed = micros.map(i64::unsigned_abs);
+    let held = observed.is_some_and(|micros| u128::from(micros) * 1000 <= limit.span().as_nanos());
+    let text = observed.map_or_else(no_data, human);
+    Judged { check: check(name, &format!("<= {limit}"), &text, held, observed.is_some(), owner), broken, undecided: "TooLittleData" }
+}
+
+/// That every Prometheus server has answered every question of the plan.
+fn answered(sources: &[SourceReading]) -> Judged {
+    let problems: usize = sources.iter().map(|source| source.problems.len()).sum();
+    let text = if problems == 0 { "all".to_owned() } else { format!("{problems} not as asked") };
+    Judged { check: check("metrics answered", "all", &text, problems == 0, true, Owner::Environment), broken: "MetricsMissing", undecided: "TooLittleData" }
 }
 
 /// A share that must not be above a limit; undecided where it is not known.

@@ -357,7 +357,7 @@ impl World {
         if let Some(pod) = self.pods.get_mut(&index) {
             pod.state = PodState::Running;
         }
-        let heard = self.reports.entry(index).or_insert_with(|| Heard { at: now, report: blank(index) });
+        let heard = self.reports.entry(index).or_insert_with(|| Heard { at: now, clock_offset_millis: 0, report: blank(index) });
         heard.at = now;
         heard.report.state = state;
         if state >= WorkerState::Running && state < WorkerState::Failed {
@@ -428,6 +428,8 @@ fn blank(index: u32) -> WorkerReport {
         answers: Vec::new(),
         cpu_seconds: 0.0,
         memory_bytes: 0,
+        throttled_seconds: None,
+        gc_nanos: None,
     }
 }
 

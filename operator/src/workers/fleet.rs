@@ -34,6 +34,7 @@ struct Worker {
     address: String,
     heard: Option<Heard>,
     fastest: Option<Duration>,
+    clock_offset_millis: i64,
     silent: bool,
 }
 
@@ -100,8 +101,11 @@ impl FleetState {
         self.live.absorb(index, &std::mem::take(&mut report.seconds));
         let worker = self.workers.entry(index).or_default();
         let matters = std::mem::take(&mut worker.silent) || worker.heard.as_ref().is_none_or(|before| matters(&before.report, &report));
-        worker.fastest = Some(worker.fastest.map_or(round_trip, |fastest| fastest.min(round_trip)));
-        worker.heard = Some(Heard { at, report });
+        if worker.fastest.is_none_or(|fastest| round_trip < fastest) {
+            worker.fastest = Some(round_trip);
+            worker.clock_offset_millis = clock_offset(at, round_trip, report.now_unix_nanos);
+        }
+        worker.heard = Some(Heard { at, clock_offset_millis: worker.clock_offset_millis, report });
         Absorbed { matters, more }
     }
 
@@ -137,6 +141,12 @@ impl FleetState {
         let heard = |(index, worker): (&u32, &Worker)| worker.heard.clone().map(|heard| (*index, heard));
         Fleet { workers: self.workers.iter().filter_map(heard).collect(), live: self.live.view() }
     }
+}
+
+/// How far a clock that showed this is ahead of ours, in milliseconds: the answer was on its way for half of the round trip.
+fn clock_offset(heard: Timestamp, round_trip: Duration, shown_unix_nanos: i64) -> i64 {
+    let said = heard.as_nanosecond() - i128::try_from(round_trip.as_nanos() / 2).unwrap_or(0);
+    i64::try_from((i128::from(shown_unix_nanos) - said) / 1_000_000).unwrap_or(i64::MAX)
 }
 
 /// Whether a decision may depend on the difference between two reports. Numbers that only grow do not count: the
@@ -217,6 +227,8 @@ mod tests {
             answers: Vec::new(),
             cpu_seconds: 0.0,
             memory_bytes: 0,
+            throttled_seconds: None,
+            gc_nanos: None,
         }
     }
 
@@ -225,6 +237,19 @@ mod tests {
     }
 
     const FAST: Duration = Duration::from_millis(4);
+
+    #[test]
+    fn the_clock_of_a_worker_is_told_by_its_fastest_answer() {
+        let mut fleet = FleetState::of(1);
+        let shows = |nanos: i64| WorkerReport { now_unix_nanos: nanos, ..report(WorkerState::Ready) };
+        let offset = |fleet: &FleetState| fleet.view().workers[&0].clock_offset_millis;
+        fleet.absorb(at(100), Duration::from_millis(400), 0, shows(105_000_000_000));
+        assert_eq!(offset(&fleet), 5_200);
+        fleet.absorb(at(101), FAST, 0, shows(106_000_000_000));
+        assert_eq!(offset(&fleet), 5_002);
+        fleet.absorb(at(102), Duration::from_millis(900), 0, shows(50_000_000_000));
+        assert_eq!(offset(&fleet), 5_002, "a slow answer says less");
+    }
 
     #[test]
     fn only_what_a_decision_may_depend_on_matters() {

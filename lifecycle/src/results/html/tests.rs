@@ -17,7 +17,7 @@ use crate::{
 fn page_of(plan: &FrozenPlan, log: Vec<String>, facts: &Facts, samples: &[SampleGroup]) -> String {
     let planned = plan.spec.load.stages.iter().map(|stage| stage.duration.span().as_secs()).sum();
     let summary = drain(Merger::new(plan, 2).with_windows(windows(&facts.faults, planned)), &[log, vec![]], facts.ended_early.is_some());
-    let verdict = judge(plan, &summary, facts, None);
+    let verdict = judge(plan, &summary, facts, &[], None);
     let collected_at = "2026-03-08T00:01:30Z".parse().unwrap();
     Report { plan, summary: &summary, verdict: &verdict, facts, samples, sources: &[], comparison: None, trend: None, collected_at }.to_html()
 }
@@ -113,7 +113,7 @@ fn what_prometheus_said_is_drawn_and_what_it_did_not_say_is_told() {
     let plan = plan(json!({}));
     let summary = merge(&plan, &[vec![line("PointLookup|steady|ok", 2, &[1_250; 80])], vec![]], false);
     let facts = Facts { started_at: Some("2026-03-08T00:00:00Z".parse().unwrap()), ..facts() };
-    let verdict = judge(&plan, &summary, &facts, None);
+    let verdict = judge(&plan, &summary, &facts, &[], None);
     let series = Series {
         metric: "<qps>".into(),
         query: "rate(queries[30s]) > 0".into(),

@@ -20,7 +20,7 @@ fn document_with(facts: &Facts, sources: &[SourceReading]) -> Value {
     let log = vec![line("PointLookup|warmup|ok", 0, &[5_000; 7]), line("PointLookup|steady|ok", 2, &[250; 80]), line("CountAll|peak|timeout", 6, &[20; 20])];
     let summary = merge(&plan, &[log, vec![]], false);
     let samples = group_samples([&br#"{"worker":0,"samples":[{"second":6,"query":"CountAll","class":"timeout","count":20}]}"#[..]]).unwrap();
-    let verdict = judge(&plan, &summary, facts, None);
+    let verdict = judge(&plan, &summary, facts, &[], None);
     Report {
         plan: &plan,
         summary: &summary,
@@ -62,7 +62,7 @@ fn the_open_model_tells_what_became_of_its_arrivals_and_the_closed_one_knows_of_
         arrivals("steady", 4, [100, 60, 40, 2, 60]),
     ];
     let summary = merge(&plan, &[log, vec![]], false);
-    let verdict = judge(&plan, &summary, &facts(), None);
+    let verdict = judge(&plan, &summary, &facts(), &[], None);
     let collected_at = "2026-03-08T00:01:30Z".parse().unwrap();
     let report =
         Report { plan: &plan, summary: &summary, verdict: &verdict, facts: &facts(), samples: &[], sources: &[], comparison: None, trend: None, collected_at };

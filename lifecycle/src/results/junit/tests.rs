@@ -14,7 +14,7 @@ fn suite_of(fields: Value) -> String {
     let plan = plan(fields);
     let summary = merge(&plan, &[vec![line("PointLookup|steady|ok", 2, &[1_250; 80])], vec![]], false);
     let facts = Facts { expected_workers: 2, merged_workers: 2, ..Facts::default() };
-    let verdict = judge(&plan, &summary, &facts, None);
+    let verdict = judge(&plan, &summary, &facts, &[], None);
     let collected_at = "2026-03-08T00:01:30Z".parse().unwrap();
     Report { plan: &plan, summary: &summary, verdict: &verdict, facts: &facts, samples: &[], sources: &[], comparison: None, trend: None, collected_at }
         .to_junit()

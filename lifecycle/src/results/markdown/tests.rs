@@ -21,7 +21,7 @@ fn the_open_model_says_what_became_of_its_arrivals() {
     ];
     let summary = merge(&plan, &[log, vec![]], false);
     let facts = Facts { expected_workers: 2, merged_workers: 2, ..Facts::default() };
-    let verdict = judge(&plan, &summary, &facts, None);
+    let verdict = judge(&plan, &summary, &facts, &[], None);
     let collected_at = "2026-03-08T00:01:30Z".parse().unwrap();
     let text =
         Report { plan: &plan, summary: &summary, verdict: &verdict, facts: &facts, samples: &[], sources: &[], comparison: None, trend: None, collected_at }
@@ -47,7 +47,7 @@ fn the_answer_comes_first_and_the_evidence_after_it() {
     ])
     .unwrap();
     let facts = Facts { expected_workers: 2, merged_workers: 2, ..Facts::default() };
-    let verdict = judge(&plan, &summary, &facts, None);
+    let verdict = judge(&plan, &summary, &facts, &[], None);
     let report = Report {
         plan: &plan,
         summary: &summary,

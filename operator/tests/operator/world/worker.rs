@@ -164,6 +164,8 @@ impl SimWorker {
             answers: if state == WorkerState::Uploaded { self.answers() } else { Vec::new() },
             cpu_seconds: 0.0,
             memory_bytes: 64 << 20,
+            throttled_seconds: None,
+            gc_nanos: None,
         }
     }
 
