@@ -108,6 +108,36 @@ words! {
         QueueDeadlineExceeded,
         /// Surfaces when the plan names no fixtures.
         NoFixtures,
+        /// Surfaces while the plan's datasets are being loaded and proved.
+        FixturesLoading,
+        /// Surfaces when every dataset of the plan is in the system under test and was proved there.
+        FixturesLoaded,
+        /// Surfaces when a dataset has no file in the bucket.
+        FixtureNotFound,
+        /// Surfaces when the bucket does not let a dataset be read.
+        FixtureUnreadable,
+        /// Surfaces when files of a dataset cannot be loaded as they are; the message names the file, and the row or the column.
+        FixtureInvalid,
+        /// Surfaces when the files of a dataset, or how they are to be read, changed while a run was loading them.
+        FixtureChanged,
+        /// Surfaces when a table is in the way that Crucible did not load, and the dataset does not say `replaceExisting`.
+        FixtureTableNotOurs,
+        /// Surfaces when the system under test does not take the rows of a dataset; the message has its own error.
+        FixtureLoadFailed,
+        /// Surfaces when a table does not hold what was sent to it; the message says what was expected and what was found.
+        FixtureVerifyFailed,
+        /// Surfaces when the loader of the datasets was lost more often than it is started again; its pods' events say more.
+        FixtureLoaderLost,
+        /// Surfaces when the loader of the datasets was killed for using more memory than its limit.
+        FixtureLoaderOutOfMemory,
+        /// Surfaces when the datasets were not loaded within `deadlines.fixtures`.
+        FixturesDeadlineExceeded,
+        /// Surfaces when a dataset has no file yet.
+        FixtureAbsent,
+        /// Surfaces while files of a dataset are being uploaded.
+        FixtureUploading,
+        /// Surfaces when the files of a dataset are there.
+        FixtureReady,
         /// Surfaces while worker pods are starting.
         WorkersStarting,
         /// Surfaces when all workers wait at the barrier.

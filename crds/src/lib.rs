@@ -23,7 +23,7 @@ mod yaml;
 pub use condition::{ConditionType, Reason};
 pub use duration::Duration;
 pub use fault::Fault;
-pub use fixture::{Fixture, FixtureSpec, FixtureStatus};
+pub use fixture::{Fixture, FixturePhase, FixtureSpec, FixtureStatus};
 pub use phase::Phase;
 pub use test_plan::{TestPlan, TestPlanSpec, TestPlanStatus};
 pub use test_run::{TestRun, TestRunSpec, TestRunStatus};

@@ -152,6 +152,14 @@ checked_text!(
     RunId, r"^[A-Za-z0-9_.-]+_[0-9]{8}-[0-9]{4}_[0-9a-f]{8}$", 300
 );
 checked_text!(
+    /// The name of a table's column. It is always quoted by the engine's own rules.
+    ColumnName, r"^[^\x00-\x1f\x7f`\x22]+$", 64
+);
+checked_text!(
+    /// The type of a column in the words of a database, with its nullability: `decimal(15,2)`, `varchar(25) not null`.
+    SqlType, r"^[A-Za-z][A-Za-z0-9_]*( [A-Za-z]+)*( ?\([0-9]{1,4}(, ?[0-9]{1,4})?\))?( [A-Za-z]+)*$", 64
+);
+checked_text!(
     /// The name of a dataset in the bucket, or of one of its files.
     FixtureName, r"^[A-Za-z0-9]([A-Za-z0-9_-]|\.[A-Za-z0-9_-])*$", 128
 );

@@ -60,7 +60,7 @@ pub struct TestPlanSpec {
     pub workload: WorkloadSpec,
     /// How hard the system is driven, for how long, from how many workers.
     pub load: Load,
-    /// Datasets that are loaded before. Loading them is not part of this version: the operator refuses a plan that wants it, and a run of that plan fails with the reason.
+    /// Datasets that are in the system under test before the load begins. Each is loaded and proved, or found already there as it was loaded. This version loads into `mysql` and `postgres`; a plan with another engine that names a dataset is refused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub fixtures: Vec<FixtureUse>,

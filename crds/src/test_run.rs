@@ -123,6 +123,13 @@ pub struct TestRunStatus {
     /// Where the run stands in the queue for its system under test.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub queue: Option<QueueStatus>,
+    /// The datasets of the plan, in the plan's order, and how far each is. Written down before anything is loaded: from then on the run goes by exactly these files.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub fixtures: Vec<RunFixture>,
+    /// How fast the datasets are being loaded, while they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loading: Option<LoadingStatus>,
     /// How the workers are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workers: Option<WorkersStatus>,
@@ -145,7 +152,7 @@ pub struct TestRunStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub stage: Option<String>,
-    /// How much of the load has passed, for example `42%`.
+    /// How much of the load has passed, for example `42%`; before it, how much of the datasets is loaded, for example `fixtures 42%`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     pub progress: Option<String>,
@@ -308,6 +315,90 @@ pub struct ResultsStatus {
     pub workers: u32,
     /// Whether results of some workers are missing or the load ended early.
     pub partial: bool,
+}
+
+/// A dataset of a run's plan and the table that it is loaded into.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RunFixture {
+    /// The dataset.
+    #[schemars(length(max = 128))]
+    pub name: String,
+    /// The database that the table is in.
+    #[schemars(length(max = 128))]
+    pub database: String,
+    /// The table.
+    #[schemars(length(max = 128))]
+    pub table: String,
+    /// How far it is.
+    pub state: TableState,
+    /// SHA-256 over the files and over how they are read.
+    #[schemars(length(max = 64))]
+    pub digest: String,
+    /// How many files there are.
+    pub files: u64,
+    /// Bytes of all files.
+    pub bytes: u64,
+    /// Whether queries of the plan may write: the table then counts as changed from here on.
+    #[serde(default)]
+    pub writes: bool,
+    /// Rows of the table, once it is proved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u64>,
+    /// SHA-256 over the counts and sums of the table's columns, once it is proved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub checksum: Option<String>,
+    /// When it was proved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<MicroTime>,
+}
+
+/// How far a table is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum TableState {
+    /// Nothing was done for it yet.
+    #[default]
+    Waiting,
+    /// Its rows are being loaded.
+    Loading,
+    /// Its rows are loaded and are being counted.
+    Proving,
+    /// It was loaded and proved by this run.
+    Loaded,
+    /// It was found as it had been loaded before, so nothing was loaded.
+    Found,
+}
+
+impl TableState {
+    /// Whether the table is ready for the load.
+    #[must_use]
+    pub const fn is_ready(self) -> bool {
+        matches!(self, Self::Loaded | Self::Found)
+    }
+}
+
+/// How fast datasets are being loaded.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct LoadingStatus {
+    /// Files read to their end, of all: `3/10`.
+    #[schemars(length(max = 48))]
+    pub files: String,
+    /// Rows sent so far.
+    pub rows: u64,
+    /// Bytes of the files read so far.
+    pub bytes: u64,
+    /// Bytes of the files per second since the loading began, for example `48.2 MB/s`.
+    #[schemars(length(max = 24))]
+    pub rate: String,
+    /// How long the rest takes at that rate, for example `2m10s`; nothing where it cannot be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 24))]
+    pub eta: Option<String>,
+    /// When this was counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<MicroTime>,
 }
 
 /// Why a load was ended before its time.

@@ -5,5 +5,6 @@ pub mod config_map;
 pub mod job;
 pub mod labels;
 pub mod lease;
+pub mod loader;
 pub mod names;
 pub mod token;

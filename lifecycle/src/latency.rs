@@ -32,6 +32,30 @@ pub fn human_mean(micros: f64) -> String {
     human(micros.round() as u64)
 }
 
+/// Bytes per second for people: `48.2 MB/s`.
+#[must_use]
+pub fn rate(bytes_per_second: f64) -> String {
+    let (mut number, mut unit) = (bytes_per_second.max(0.0), "B/s");
+    for larger in ["kB/s", "MB/s", "GB/s"] {
+        if number < 1000.0 {
+            break;
+        }
+        (number, unit) = (number / 1000.0, larger);
+    }
+    if unit == "B/s" { format!("{number:.0} {unit}") } else { format!("{number:.1} {unit}") }
+}
+
+/// A time span for people, to the second: `45s`, `2m10s`, `3h5m`.
+#[must_use]
+pub fn span(span: std::time::Duration) -> String {
+    let seconds = span.as_secs();
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, seconds) => format!("{seconds}s"),
+        (0, minutes, seconds) => format!("{minutes}m{seconds}s"),
+        (hours, minutes, _) => format!("{hours}h{minutes}m"),
+    }
+}
+
 fn with_decimals(scaled: u128, decimals: u32) -> String {
     let unit = 10_u128.pow(decimals);
     match decimals {
@@ -43,6 +67,16 @@ fn with_decimals(scaled: u128, decimals: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rates_and_spans_have_the_unit_that_fits() {
+        for (number, text) in [(0.0, "0 B/s"), (999.4, "999 B/s"), (1_500.0, "1.5 kB/s"), (48_230_000.0, "48.2 MB/s"), (1.25e12, "1250.0 GB/s"), (f64::NAN, "0 B/s")] {
+            assert_eq!(rate(number), text);
+        }
+        for (seconds, text) in [(0, "0s"), (59, "59s"), (130, "2m10s"), (11_100, "3h5m")] {
+            assert_eq!(span(std::time::Duration::from_secs(seconds)), text);
+        }
+    }
 
     #[test]
     fn latencies_have_three_digits_and_the_unit_that_fits() {

@@ -9,6 +9,7 @@ pub mod chaos;
 pub mod class;
 pub mod comparison;
 pub mod contract;
+pub mod fixture;
 pub mod histogram;
 pub mod latency;
 pub mod legacy;

@@ -9,7 +9,7 @@ mod map_keys;
 
 pub use endpoint::{EndpointError, HostPort, sut_identity};
 pub use faults::overlaps;
-pub use identity::{digest, is_of_its_time, named_run, run_id, sha256_hex};
+pub use identity::{canonical_digest, digest, is_of_its_time, named_run, run_id, sha256_hex};
 pub use limits::MOST_VUS_PER_WORKER;
 
 use crucible_crds::TestPlanSpec;

@@ -1,6 +1,6 @@
 //! A run: what is observed of it, and what is decided about it.
 //!
-//! `decide` carries a run through one file for each phase: `admission`, `queue`, `waiting_room`, `execution`,
+//! `decide` carries a run through one file for each phase: `admission`, `queue`, `loading`, `waiting_room`, `execution`,
 //! `collection`, `stopping`, `ending`. Each adds to a `draft`, which becomes the decision.
 
 pub mod decision;
@@ -15,6 +15,7 @@ mod ending;
 mod execution;
 mod faults;
 mod hand_in;
+mod loading;
 mod loss;
 mod progress;
 mod queue;

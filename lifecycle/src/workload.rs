@@ -8,11 +8,13 @@
 mod annotation;
 mod compile;
 mod destructive;
+mod effect;
 mod lexer;
 mod parse;
 mod place;
 
 pub use compile::{Placed, compile};
+pub use effect::{destroys, writes};
 pub use parse::parse;
 pub(crate) use place::path;
 pub use place::{Place, places};

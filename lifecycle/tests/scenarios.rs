@@ -118,4 +118,20 @@ scenarios! {
     fault_waits_for_its_target
     fault_follows_a_replaced_target
     fault_with_too_many_targets
+    fixtures_are_loaded
+    fixtures_are_found_as_they_were_loaded
+    fixtures_of_a_run_that_writes
+    fixture_without_files
+    fixture_that_is_an_archive
+    fixture_that_cannot_be_listed_for_a_while
+    fixture_that_is_wrong
+    loader_killed_and_started_again
+    loader_lost_too_often
+    loader_out_of_memory
+    loader_refused_by_its_table
+    loader_deadline
+    loader_job_deleted
+    stop_while_loading
+    deleted_while_loading
+    operator_dies_while_loading
 }

@@ -30,6 +30,9 @@ const USER: i64 = 65532;
 /// Beyond every deadline of the plan, before Kubernetes itself ends the pods: the last line of defence.
 const DEAD_MAN_SECONDS: u64 = 120;
 
+/// How long a loader may take to break off, in seconds. What it leaves behind is made good by the next one.
+const LOADER_GRACE: i64 = 10;
+
 /// The component label of worker pods.
 pub const COMPONENT: &str = "worker";
 
@@ -69,11 +72,33 @@ fn longest_life(plan: &FrozenPlan) -> i64 {
 }
 
 fn pod(plan: &FrozenPlan, settings: &Settings) -> PodSpec {
+    let grace = i64::try_from(plan.spec.deadlines.drain.span().as_secs()).unwrap_or(30) + 10;
+    let mut volumes = volumes(plan);
+    volumes.push(Volume {
+        name: "scratch".to_owned(),
+        empty_dir: Some(EmptyDirVolumeSource { size_limit: Some(Quantity("8Gi".to_owned())), ..EmptyDirVolumeSource::default() }),
+        ..Volume::default()
+    });
+    let mut container = container(COMPONENT, settings, resources(plan));
+    container.ports = Some(vec![ContainerPort { name: Some("control".to_owned()), container_port: i32::from(CONTROL_PORT), ..ContainerPort::default() }]);
+    container.volume_mounts.get_or_insert_default().push(mount("scratch", paths::SCRATCH, false));
+    restricted(container, volumes, grace)
+}
+
+/// The pod of a run's loader: the same program by another word, with the same plan, token and credentials.
+pub(super) fn loader_pod(plan: &FrozenPlan, settings: &Settings, resources: ResourceRequirements) -> PodSpec {
+    let mut container = container(super::loader::COMPONENT, settings, resources);
+    container.args = Some(vec!["load".to_owned()]);
+    restricted(container, volumes(plan), LOADER_GRACE)
+}
+
+/// A pod as Pod Security *restricted* has it, without a Kubernetes credential.
+fn restricted(container: Container, volumes: Vec<Volume>, grace_seconds: i64) -> PodSpec {
     PodSpec {
         automount_service_account_token: Some(false),
         enable_service_links: Some(false),
         restart_policy: Some("Never".to_owned()),
-        termination_grace_period_seconds: Some(i64::try_from(plan.spec.deadlines.drain.span().as_secs()).unwrap_or(30) + 10),
+        termination_grace_period_seconds: Some(grace_seconds),
         security_context: Some(PodSecurityContext {
             run_as_non_root: Some(true),
             run_as_user: Some(USER),
@@ -82,15 +107,15 @@ fn pod(plan: &FrozenPlan, settings: &Settings) -> PodSpec {
             seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".to_owned(), ..SeccompProfile::default() }),
             ..PodSecurityContext::default()
         }),
-        containers: vec![container(plan, settings)],
-        volumes: Some(volumes(plan)),
+        containers: vec![container],
+        volumes: Some(volumes),
         ..PodSpec::default()
     }
 }
 
-fn container(plan: &FrozenPlan, settings: &Settings) -> Container {
+fn container(name: &str, settings: &Settings, resources: ResourceRequirements) -> Container {
     Container {
-        name: "worker".to_owned(),
+        name: name.to_owned(),
         image: Some(settings.worker_image.clone()),
         image_pull_policy: Some(settings.image_pull_policy.clone()),
         env: Some(vec![
@@ -98,8 +123,7 @@ fn container(plan: &FrozenPlan, settings: &Settings) -> Container {
             from_field(env::POD_NAME, "metadata.name"),
             EnvVar { name: env::CHECK_IN_URL.to_owned(), value: Some(settings.check_in_url.clone()), ..EnvVar::default() },
         ]),
-        ports: Some(vec![ContainerPort { name: Some("control".to_owned()), container_port: i32::from(CONTROL_PORT), ..ContainerPort::default() }]),
-        resources: Some(resources(plan)),
+        resources: Some(resources),
         security_context: Some(SecurityContext {
             allow_privilege_escalation: Some(false),
             capabilities: Some(Capabilities { drop: Some(vec!["ALL".to_owned()]), ..Capabilities::default() }),
@@ -110,7 +134,6 @@ fn container(plan: &FrozenPlan, settings: &Settings) -> Container {
             mount("plan", parent(paths::PLAN), true),
             mount("token", parent(paths::TOKEN), true),
             mount("credentials", paths::CREDENTIALS, true),
-            mount("scratch", paths::SCRATCH, false),
         ]),
         ..Container::default()
     }
@@ -147,11 +170,6 @@ fn volumes(plan: &FrozenPlan) -> Vec<Volume> {
         },
         secret("token", names::child(&plan.run.name, &plan.run.uid, Role::Token)),
         secret("credentials", plan.spec.target.credentials_ref.name.to_string()),
-        Volume {
-            name: "scratch".to_owned(),
-            empty_dir: Some(EmptyDirVolumeSource { size_limit: Some(Quantity("8Gi".to_owned())), ..EmptyDirVolumeSource::default() }),
-            ..Volume::default()
-        },
     ]
 }
 

@@ -10,6 +10,8 @@ pub enum Role {
     Plan,
     /// The run's token.
     Token,
+    /// The loader of the fixtures.
+    Loader,
     /// The workers.
     Workers,
 }
@@ -19,6 +21,7 @@ impl Role {
         match self {
             Self::Plan => "plan",
             Self::Token => "token",
+            Self::Loader => "loader",
             Self::Workers => "workers",
         }
     }

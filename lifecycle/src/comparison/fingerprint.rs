@@ -45,7 +45,7 @@ impl Fingerprint {
     /// The fingerprint of a run against a system of this version.
     #[must_use]
     pub fn of(plan: &FrozenPlan, version: Option<&str>) -> Self {
-        // Limits, deadlines, what is compared and what is read besides do not change what is measured. A plan with fixtures is not run yet.
+        // Limits, deadlines, what is compared and what is read besides do not change what is measured. Which data are loaded is for whoever compares to keep alike.
         let TestPlanSpec { target, workload: _, load, slos: _, validity: _, abort: _, faults, observe: _, compare: _, results, deadlines: _, fixtures: _ } =
             &plan.spec;
         let host_port = HostPort::of(target).map_or_else(|_| target.endpoint.to_string(), |endpoint| endpoint.to_string());

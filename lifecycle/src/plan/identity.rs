@@ -24,6 +24,14 @@ pub fn digest(spec: &TestPlanSpec, queries: &[Query]) -> String {
     sha256_hex(text.as_bytes())
 }
 
+/// SHA-256 over the canonical form of a JSON value, in hex.
+#[must_use]
+pub fn canonical_digest(value: &Value) -> String {
+    let mut text = String::new();
+    write_canonical(value, &mut text);
+    sha256_hex(text.as_bytes())
+}
+
 /// SHA-256 of bytes as 64 hex digits.
 #[must_use]
 pub fn sha256_hex(bytes: &[u8]) -> String {

@@ -35,10 +35,7 @@ pub(super) fn check(spec: &TestPlanSpec, problems: &mut Problems) {
         problems.add("spec.target.endpoint", error.to_string());
     }
     check_load(&spec.load, problems);
-    for (index, FixtureUse { fixture, table }) in spec.fixtures.iter().enumerate() {
-        // Running without the data that a plan asks for would measure something else.
-        problems.add(format!("spec.fixtures[{index}]"), format!("the fixture {fixture} cannot be loaded into {table}: this version loads no fixtures"));
-    }
+    check_fixtures(spec, problems);
     for (index, slo) in spec.slos.iter().enumerate() {
         check_slo(slo, &format!("spec.slos[{index}]"), problems);
     }
@@ -59,6 +56,25 @@ pub(super) fn check(spec: &TestPlanSpec, problems: &mut Problems) {
         check_prometheus(source, &format!("spec.observe.prometheus[{index}]"), problems);
     }
     check_deadlines(&spec.deadlines, problems);
+}
+
+/// That every dataset can be loaded: running without the data that a plan asks for would measure something else.
+fn check_fixtures(spec: &TestPlanSpec, problems: &mut Problems) {
+    for (index, FixtureUse { fixture, table }) in spec.fixtures.iter().enumerate() {
+        let path = format!("spec.fixtures[{index}]");
+        match spec.target.engine {
+            Engine::Mysql | Engine::Postgres => {}
+            Engine::Doris | Engine::Trino | Engine::Cassandra => {
+                problems.add(&path, format!("the fixture {fixture} cannot be loaded into {table}: this version loads no fixtures into {}", spec.target.engine.as_str()));
+            }
+        }
+        if table.contains('.') {
+            problems.add(format!("{path}.table"), format!("the table {table} must be one of the plan's own database, without a dot"));
+        }
+        if spec.fixtures.iter().take(index).any(|earlier| earlier.table == *table) {
+            problems.add(format!("{path}.table"), format!("the table {table} is loaded from another fixture already"));
+        }
+    }
 }
 
 fn check_prometheus(source: &PrometheusSource, path: &str, problems: &mut Problems) {

@@ -312,8 +312,18 @@ fn faults_that_may_hit_the_same_target_at_the_same_time_are_told() {
 }
 
 #[test]
-fn a_plan_that_wants_data_loaded_is_refused_by_the_name_of_the_data() {
-    let spec = with("/fixtures", json!([{"ref": "shop-orders", "table": "orders"}]));
-    let told: Vec<String> = resolve(&spec, &[WORKLOAD]).unwrap_err().iter().map(ToString::to_string).collect();
-    assert_eq!(told, ["spec.fixtures[0]: the fixture shop-orders cannot be loaded into orders: this version loads no fixtures"]);
+fn data_is_loaded_where_it_can_be_and_refused_by_its_name_where_not() {
+    let told = |spec: &TestPlanSpec| resolve(spec, &[WORKLOAD]).err().unwrap_or_default().iter().map(ToString::to_string).collect::<Vec<_>>();
+    let mut spec = with("/fixtures", json!([{"ref": "shop-orders", "table": "orders"}, {"ref": "more", "table": "a.b"}, {"ref": "other", "table": "orders"}]));
+    assert_eq!(
+        told(&spec),
+        [
+            "spec.fixtures[1].table: the table a.b must be one of the plan's own database, without a dot",
+            "spec.fixtures[2].table: the table orders is loaded from another fixture already"
+        ]
+    );
+    spec.fixtures.truncate(1);
+    assert_eq!(told(&spec), [""; 0]);
+    spec.target.engine = crucible_crds::test_plan::Engine::Doris;
+    assert_eq!(told(&spec), ["spec.fixtures[0]: the fixture shop-orders cannot be loaded into orders: this version loads no fixtures into doris"]);
 }

@@ -77,9 +77,13 @@ fn judge(of: ConditionType, status: &TestRunStatus, ledger: bool) -> (Truth, Rea
             Phase::Loading | Phase::WaitingRoom | Phase::Executing | Phase::Collecting | Phase::Stopping => quiet(Truth::True, Reason::SutLeased),
             Phase::Completed | Phase::Failed => quiet(Truth::False, Reason::SutReleased),
         },
-        ConditionType::FixturesReady => match phase {
-            Phase::Pending | Phase::Queued | Phase::Loading => quiet(Truth::Unknown, Reason::AsExpected),
-            _ => quiet(Truth::True, Reason::NoFixtures),
+        ConditionType::FixturesReady => match (phase, status.fixtures.is_empty(), status.fixtures.iter().all(|fixture| fixture.state.is_ready())) {
+            (Phase::Pending | Phase::Queued | Phase::Loading, true, _) => quiet(Truth::Unknown, Reason::AsExpected),
+            // A run that fails while it finds out what to load has loaded nothing.
+            (Phase::Failed, true, _) if reason.as_str().starts_with("Fixture") => (Truth::False, reason, message),
+            (_, true, _) => quiet(Truth::True, Reason::NoFixtures),
+            (_, false, true) => quiet(Truth::True, Reason::FixturesLoaded),
+            (_, false, false) => (Truth::False, reason, message),
         },
         ConditionType::WorkersReady => match (phase, &status.start_at) {
             (Phase::Pending | Phase::Queued | Phase::Loading, _) => quiet(Truth::Unknown, Reason::AsExpected),

@@ -7,7 +7,7 @@ use super::{
     admission, collection,
     decision::Decision,
     draft::{Draft, Step},
-    ending, execution,
+    ending, execution, loading,
     observed::Observed,
     queue, stopping, waiting_room,
 };
@@ -24,7 +24,7 @@ pub fn decide(observed: &Observed) -> Decision {
         let step = match draft.phase() {
             Phase::Pending => admission::admit(observed, &mut draft),
             Phase::Queued => queue::wait(observed, &mut draft),
-            Phase::Loading => waiting_room::open(&mut draft),
+            Phase::Loading => loading::load(observed, &mut draft),
             Phase::WaitingRoom => waiting_room::gather(observed, &mut draft),
             Phase::Executing => execution::watch(observed, &mut draft),
             Phase::Collecting => collection::collect(observed, &mut draft),

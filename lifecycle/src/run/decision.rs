@@ -61,6 +61,8 @@ pub enum Child {
         /// The resource version of the lease that is taken over; none: it is created.
         replaces: Option<String>,
     },
+    /// The Job of the loader of the fixtures.
+    Loader(Box<Job>),
     /// The Indexed Job of the workers.
     Workers(Box<Job>),
     /// The Chaos Mesh object of a fault, beside the system under test.
@@ -77,6 +79,11 @@ pub enum Child {
 pub enum Gone {
     /// The Job of the workers, with its pods.
     Workers {
+        /// The Job's name, in the run's namespace.
+        name: String,
+    },
+    /// The Job of the loader, with its pod.
+    Loader {
         /// The Job's name, in the run's namespace.
         name: String,
     },

@@ -160,8 +160,9 @@ impl Draft {
             self.ensure.clear();
             self.order = Order::None;
             self.remove_workers();
-            // While workers may still be sending queries, the system under test is not given to the next run.
-            if self.status.start_at.is_none() {
+            self.status.loading = None;
+            // While workers may still be sending queries, or a loader rows, the system under test is not given to the next run.
+            if self.status.start_at.is_none() && self.status.fixtures.is_empty() {
                 self.release();
             }
         }
@@ -181,8 +182,12 @@ impl Draft {
         step
     }
 
-    /// Removes the workers, where the run came as far as having some.
+    /// Removes the workers and the loader, where the run came as far as having some.
     pub fn remove_workers(&mut self) {
+        let loader = Gone::Loader { name: names::child(&self.name, &self.uid, Role::Loader) };
+        if (!self.status.fixtures.is_empty() || self.plan.as_ref().is_some_and(|plan| !plan.spec.fixtures.is_empty())) && !self.remove.contains(&loader) {
+            self.remove.push(loader);
+        }
         let workers = Gone::Workers { name: names::child(&self.name, &self.uid, Role::Workers) };
         if self.status.plan.is_some() && !self.remove.contains(&workers) {
             self.remove.push(workers);
@@ -219,6 +224,13 @@ pub fn later(instant: Timestamp, span: Duration) -> Timestamp {
 /// What a run that failed for a reason says about the system under test.
 fn outcome_of(reason: Reason) -> Outcome {
     match reason {
+        Reason::FixtureNotFound
+        | Reason::FixtureUnreadable
+        | Reason::FixtureInvalid
+        | Reason::FixtureChanged
+        | Reason::FixtureTableNotOurs
+        | Reason::FixtureLoadFailed
+        | Reason::FixturesDeadlineExceeded => Outcome::Inconclusive,
         Reason::WorkerLost | Reason::WorkerOutOfMemory | Reason::WorkerEvicted | Reason::LoadGeneratorFailed | Reason::WorkerDiskFull => Outcome::Invalid,
         Reason::StopRequested | Reason::AbortRuleFired | Reason::Deleted => Outcome::Aborted,
         Reason::ChaosUnavailable

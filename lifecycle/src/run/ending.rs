@@ -21,12 +21,13 @@ const FAULT_PATIENCE: Duration = Duration::from_mins(5);
 
 /// A finished run gives back what it may still hold, and is deleted when its time has passed.
 pub fn rest(observed: &Observed, draft: &mut Draft) -> Step {
-    if draft.phase() == Phase::Failed && observed.job.found().is_some_and(|job| !job.deleting) {
+    let left_over = [&observed.job, &observed.loader.job].into_iter().filter_map(Seen::found).any(|job| !job.deleting);
+    if draft.phase() == Phase::Failed && left_over {
         draft.remove_workers();
     }
     if observed.lease.found().is_some_and(|held| held.holder_uid == draft.uid) {
         let ended = draft.status.completed_at.as_ref().map_or(draft.now, |at| at.0);
-        if draft.phase() == Phase::Completed || quiet(&observed.pods) || draft.since(ended) >= PATIENCE {
+        if draft.phase() == Phase::Completed || (quiet(&observed.pods) && loader_is_quiet(observed, draft)) || draft.since(ended) >= PATIENCE {
             draft.release();
         } else {
             draft.wake_after(AGAIN);
@@ -54,6 +55,16 @@ fn quiet(pods: &Seen<Vec<PodView>>) -> bool {
     }
 }
 
+/// Whether no loader of the run can send rows any more.
+fn loader_is_quiet(observed: &Observed, draft: &Draft) -> bool {
+    match &observed.loader.pods {
+        _ if draft.status.fixtures.is_empty() => true,
+        Seen::Absent => true,
+        Seen::Found(pods) => pods.iter().all(|pod| matches!(pod.state, PodState::Ended { .. })),
+        Seen::Unreadable(_) => false,
+    }
+}
+
 /// A deleted run ends its load, sees the pods go, gives the system under test back and only then lets itself go.
 pub fn delete(observed: &Observed, draft: &mut Draft) {
     let held = observed.run.metadata.finalizers.as_ref().is_some_and(|all| all.iter().any(|one| one == labels::FINALIZER));
@@ -67,7 +78,7 @@ pub fn delete(observed: &Observed, draft: &mut Draft) {
     draft.remove_workers();
     let left = faults::clear(observed, draft);
     let patient = draft.since(asked) < PATIENCE;
-    if !quiet(&observed.pods) {
+    if !(quiet(&observed.pods) && loader_is_quiet(observed, draft)) {
         if patient && draft.status.plan.is_some() {
             if draft.status.start_at.is_some() {
                 draft.order = Order::Stop { reason: Reason::Deleted.to_string() };
@@ -75,8 +86,10 @@ pub fn delete(observed: &Observed, draft: &mut Draft) {
             draft.wake_after(AGAIN);
             return;
         }
-        if let Some(pods) = observed.pods.found() {
-            let names: Vec<&str> = pods.iter().map(|pod| pod.name.as_str()).collect();
+        let names = || observed.pods.found().into_iter().flatten().map(|pod| pod.name.as_str());
+        let loaders = || observed.loader.pods.found().into_iter().flatten().map(|pod| pod.name.as_str());
+        if observed.pods.found().is_some() || observed.loader.pods.found().is_some() {
+            let names: Vec<&str> = names().chain(loaders()).collect();
             draft.notice(Severity::Warning, Reason::Deleted, format!("Pods of the run did not end and are left to the cluster: {}", names.join(", ")));
         }
     }

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 
 use crate::{
     chaos::ChaosObject,
-    contract::{FrozenPlan, LiveArrivals, WorkerOutcome, WorkerReport},
+    contract::{FrozenPlan, LiveArrivals, LoadReport, WorkerOutcome, WorkerReport},
+    fixture::FixtureView,
     results::Headline,
     seen::Seen,
 };
@@ -41,12 +42,55 @@ pub struct Observed {
     pub job: Seen<JobView>,
     /// The pods of the workers.
     pub pods: Seen<Vec<PodView>>,
+    /// What is known of each dataset that the plan names, in the plan's order. Looked at until it is written down what is loaded; empty: nobody looked.
+    pub fixtures: Vec<FixtureView>,
+    /// How the loader of the fixtures is. Asked about only where the plan names some.
+    pub loader: LoaderView,
     /// What the workers themselves say.
     pub fleet: Fleet,
     /// How far the merging of the results is.
     pub collection: Collection,
     /// What is known of the plan's faults, by name. A fault that nobody asked about is missing.
     pub faults: BTreeMap<String, FaultView>,
+}
+
+/// How the loader of the fixtures is.
+#[derive(Clone, Debug)]
+pub struct LoaderView {
+    /// Its Job.
+    pub job: Seen<JobView>,
+    /// Its pods: the one that is at work, and those that were before it.
+    pub pods: Seen<Vec<LoaderPod>>,
+    /// The last that it said.
+    pub heard: Option<HeardLoader>,
+}
+
+impl LoaderView {
+    /// The view of somebody who has not looked.
+    #[must_use]
+    pub fn not_asked() -> Self {
+        Self { job: Seen::not_asked(), pods: Seen::not_asked(), heard: None }
+    }
+}
+
+/// One pod of a loader.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoaderPod {
+    /// Its name.
+    pub name: String,
+    /// When it was created.
+    pub created: Timestamp,
+    /// How it is.
+    pub state: PodState,
+}
+
+/// The last that a loader said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeardLoader {
+    /// When, by the operator's clock.
+    pub at: Timestamp,
+    /// What it said.
+    pub report: LoadReport,
 }
 
 /// What is known of one fault.
@@ -145,7 +189,7 @@ pub struct Contender {
     pub name: String,
 }
 
-/// The Job of the workers.
+/// The Job of the workers, or of the loader.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobView {
     /// When it was created.
@@ -154,6 +198,8 @@ pub struct JobView {
     pub deleting: bool,
     /// Why the cluster refuses to create its pods, where it does: the newest `FailedCreate` event.
     pub create_error: Option<String>,
+    /// Why the cluster has given the Job up, where it has.
+    pub failed: Option<String>,
 }
 
 /// One pod of a worker.

@@ -1,4 +1,4 @@
-//! Loading and `WaitingRoom`: the workers start, check the system under test and gather at the barrier.
+//! `WaitingRoom`: the workers start, check the system under test and gather at the barrier.
 
 use std::time::Duration;
 
@@ -20,11 +20,11 @@ use crate::{
 };
 
 /// How long a pull may fail before it is believed: registries have bad moments.
-const PULL_GRACE: Duration = Duration::from_mins(1);
+pub const PULL_GRACE: Duration = Duration::from_mins(1);
 /// How long a container may be refused before that is believed: a Secret may come a moment later.
-const CONFIG_GRACE: Duration = Duration::from_secs(25);
+pub const CONFIG_GRACE: Duration = Duration::from_secs(25);
 /// How long a Job may be without pods while the cluster refuses them.
-const REJECTED_GRACE: Duration = Duration::from_secs(30);
+pub const REJECTED_GRACE: Duration = Duration::from_secs(30);
 /// How soon to look again while pods start; the workers' own word comes sooner.
 const AGAIN: Duration = Duration::from_secs(2);
 /// From the agreement on a start instant to that instant: the time for the record to be written and the orders to be carried.
@@ -33,11 +33,6 @@ const LEAD: Duration = Duration::from_millis(140);
 const LEAD_PER_WORKER: Duration = Duration::from_millis(10);
 /// The time for the largest fleets, which have processors enough.
 const LONGEST_LEAD: Duration = Duration::from_secs(3);
-
-/// Fixtures are not part of this version: a plan cannot name any, so the way on is free.
-pub fn open(draft: &mut Draft) -> Step {
-    draft.go(Phase::WaitingRoom, Reason::WorkersStarting, "The workers are starting")
-}
 
 /// Sees to it that the workers exist, and starts them all at one instant when every one is ready.
 pub fn gather(observed: &Observed, draft: &mut Draft) -> Step {

@@ -1,6 +1,7 @@
 //! A world small enough to read: it holds what a run can see, does what is decided, and writes down both.
 
 mod chaos;
+mod loader;
 mod script;
 
 use std::{collections::BTreeMap, collections::BTreeSet, fmt::Write, time::Duration};
@@ -74,6 +75,7 @@ pub struct World {
     collection: Collection,
     chaos: chaos::Chaos,
     pub most_targets: u32,
+    loader: loader::Loader,
     away: bool,
     order: Order,
     next_look: Option<Timestamp>,
@@ -124,6 +126,7 @@ impl World {
             collection: Collection::Idle,
             chaos: chaos::Chaos::default(),
             most_targets: 25,
+            loader: loader::Loader::default(),
             away: false,
             order: Order::None,
             next_look: None,
@@ -178,6 +181,8 @@ impl World {
             fleet: Fleet { workers: self.reports.clone(), live: self.live.clone() },
             collection: self.collection.clone(),
             faults: self.chaos.views(&plan_faults),
+            fixtures: self.loader.fixtures(self.run.status.as_ref(), self.frozen.found()),
+            loader: self.loader.view(self.frozen.found()),
         }
     }
 
@@ -286,11 +291,15 @@ impl World {
                     return None;
                 }
                 assert_eq!(self.lease.as_ref().map(|held| held.holder_uid.as_str()), Some(UID), "no worker without the lease");
-                self.job = Some(JobView { created: self.now, deleting: false, create_error: None });
+                self.job = Some(JobView { created: self.now, deleting: false, create_error: None, failed: None });
                 for index in 0..u32::try_from(job.spec.unwrap().completions.unwrap()).unwrap() {
                     self.pods.insert(index, PodView { name: format!("run-a-{index}"), index, created: self.now, state: PodState::Starting });
                 }
                 Some(format!("ensure job/{}", job.metadata.name.unwrap()))
+            }
+            Child::Loader(job) => {
+                assert_eq!(self.lease.as_ref().map(|held| held.holder_uid.as_str()), Some(UID), "no loader without the lease");
+                self.loader.make(&job, self.now)
             }
             Child::Fault { kind, object } => Some(self.chaos.make(kind, &object, self.now)),
         }
@@ -306,6 +315,7 @@ impl World {
                 }
                 Some(format!("remove job/{name}"))
             }
+            Gone::Loader { name } => self.loader.remove(&name),
             Gone::Fault { kind, namespace, name, by } => self.chaos.heal(kind, &namespace, &name, by),
             Gone::Lease { name, holder_uid } => {
                 self.lease.take_if(|held| held.holder_uid == holder_uid)?;

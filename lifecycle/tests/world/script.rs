@@ -92,6 +92,14 @@ fn happen(world: &mut World, event: &str) {
             world.plan_fault("cut", at, span, "{networkChaos: {action: partition, peer: {workers: true}}}");
         }
         ["plan", "kills", "a", "pod", "when", "steady"] => world.plan_steady_fault("kill", "{podChaos: {action: pod-kill}}"),
+        ["plan", "loads", table] => {
+            let fixture = format!("shop-{table}").as_str().into();
+            world.plan_mut().spec.fixtures.push(crucible_crds::fixture::FixtureUse { fixture, table: (*table).into() });
+        }
+        ["plan", "writes"] => world.plan_mut().spec.workload.source.inline = Some(
+            "-- @type: sql\n-- @name: Pay\nUPDATE orders SET paid = 1 WHERE id = :id\n".to_owned(),
+        ),
+        ["fixture" | "loader", ..] => world.loader.happen(&words, world.now),
         ["chaos", "mesh", "is", "missing"] => world.chaos.missing = true,
         ["namespace", "sut", "lets", "no", "faults", "in"] => world.chaos.closed = true,
         ["no", "pod", "fits"] => world.chaos.pods = 0,
@@ -160,6 +168,7 @@ fn happen(world: &mut World, event: &str) {
             let Fleet { workers, live } = Fleet::default();
             (world.reports, world.live) = (workers, live);
             world.collection = Collection::Idle;
+            world.loader.forget();
             world.order = crucible_lifecycle::run::Order::None;
         }
         _ => panic!("{event:?}: nothing is known that happens like this"),
