@@ -11,11 +11,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited, combinators::BoxBody};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited, combinators::BoxBody};
 use hyper::{
-    Method, Request, StatusCode, Uri,
+    HeaderMap, Method, Request, StatusCode, Uri,
     body::{Frame, SizeHint},
-    header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue},
+    header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, RANGE},
 };
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
@@ -53,6 +53,9 @@ pub enum HttpError {
     /// No answer, or not a whole one.
     #[error("{0}")]
     Connection(String),
+    /// A longer answer than was asked for.
+    #[error("the answer is too long")]
+    TooLong,
     /// No answer in time.
     #[error("no answer within {} s", .0.as_secs())]
     Late(Duration),
@@ -89,6 +92,32 @@ impl Http {
         self.send(request, within).await
     }
 
+    /// Sends JSON and reads the answer, of at most so many bytes.
+    pub async fn ask(&self, uri: Uri, token: &str, json: Vec<u8>, within: Duration, longest: usize) -> Result<Bytes, HttpError> {
+        let body = Full::new(Bytes::from(json)).map_err(|never| match never {}).boxed();
+        let mut request = request(Method::POST, uri, body)?;
+        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let mut value = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| HttpError::Header(AUTHORIZATION.to_string()))?;
+        value.set_sensitive(true);
+        request.headers_mut().insert(AUTHORIZATION, value);
+        self.exchange(request, within, longest).await.map(|(_, body)| body)
+    }
+
+    /// Reads a part of an object, and the tag that the server gives its content; the tag is empty where there is none.
+    pub async fn read_range(&self, url: &str, start: u64, length: usize, within: Duration) -> Result<(String, Bytes), HttpError> {
+        let body = Full::new(Bytes::new()).map_err(|never| match never {}).boxed();
+        let mut request = request(Method::GET, url.parse().map_err(|_| HttpError::Address)?, body)?;
+        let last = start.saturating_add(length as u64).saturating_sub(1);
+        let range = HeaderValue::try_from(format!("bytes={start}-{last}")).map_err(|_| HttpError::Header(RANGE.to_string()))?;
+        request.headers_mut().insert(RANGE, range);
+        let (headers, body) = self.exchange(request, within, length).await?;
+        let tag = headers.get(ETAG).and_then(|tag| tag.to_str().ok()).unwrap_or_default();
+        if body.len() != length {
+            return Err(HttpError::Connection(format!("{} of {length} bytes came", body.len())));
+        }
+        Ok((tag.trim_start_matches("W/").trim_matches('"').to_owned(), body))
+    }
+
     /// Sends a file from disk, piece by piece.
     pub async fn put_file(&self, url: &str, headers: &BTreeMap<String, String>, path: &Path, within: Duration) -> Result<(), HttpError> {
         let file = File::open(path).await?;
@@ -105,14 +134,25 @@ impl Http {
     }
 
     async fn send(&self, request: Request<Body>, within: Duration) -> Result<(), HttpError> {
+        match self.exchange(request, within, LONGEST_ANSWER).await {
+            // What a success says beyond being one is of no use here.
+            Ok(_) | Err(HttpError::TooLong) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn exchange(&self, request: Request<Body>, within: Duration, longest: usize) -> Result<(HeaderMap, Bytes), HttpError> {
         let exchange = async {
             let answer = self.0.request(request).await.map_err(|error| HttpError::Connection(chain(&error)))?;
-            let status = answer.status();
-            let body = Limited::new(answer.into_body(), LONGEST_ANSWER).collect().await.map(http_body_util::Collected::to_bytes);
-            if status.is_success() {
-                return Ok(());
+            let (status, headers) = (answer.status(), answer.headers().clone());
+            let limit = if status.is_success() { longest } else { LONGEST_ANSWER };
+            let body = Limited::new(answer.into_body(), limit).collect().await.map(http_body_util::Collected::to_bytes);
+            match body {
+                Ok(body) if status.is_success() => Ok((headers, body)),
+                Err(error) if status.is_success() && error.is::<LengthLimitError>() => Err(HttpError::TooLong),
+                Err(error) if status.is_success() => Err(HttpError::Connection(chain(&*error))),
+                Ok(_) | Err(_) => Err(HttpError::Refused { status, code: error_code(&body.unwrap_or_default()) }),
             }
-            Err(HttpError::Refused { status, code: error_code(&body.unwrap_or_default()) })
         };
         tokio::time::timeout(within, exchange).await.unwrap_or(Err(HttpError::Late(within)))
     }

@@ -25,6 +25,7 @@ mod http;
 mod invariants;
 mod k6;
 mod live;
+mod load;
 mod outcome;
 mod record;
 mod resources;
@@ -36,6 +37,8 @@ mod supervise;
 mod tail;
 mod upload;
 mod wire;
+
+pub use load::run as load;
 
 /// Runs one worker to its end. The exit code is 0 only when its results are stored; the termination log says more.
 pub async fn run(args: args::Args) -> ExitCode {

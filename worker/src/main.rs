@@ -2,14 +2,27 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use crucible_worker::args::Command;
 use tracing_subscriber::EnvFilter;
 
-// One thread is enough: the work of a run is k6's, and what this process does for it is a few messages a second.
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
-    let args = crucible_worker::args::Args::parse();
+fn main() -> ExitCode {
+    let command = Command::parse();
     let filter = EnvFilter::try_from_env("CRUCIBLE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).init();
-    crucible_worker::run(args).await
+    // One thread is enough for a load: its work is k6's, and what this process does for it is a few messages a second.
+    let mut runtime = match &command {
+        Command::Drive(_) => tokio::runtime::Builder::new_current_thread(),
+        Command::Load(_) => tokio::runtime::Builder::new_multi_thread(),
+    };
+    let runtime = match runtime.enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "failed to start");
+            return ExitCode::FAILURE;
+        }
+    };
+    match command {
+        Command::Drive(args) => runtime.block_on(crucible_worker::run(args)),
+        Command::Load(args) => runtime.block_on(crucible_worker::load(args)),
+    }
 }

@@ -62,7 +62,7 @@ pub async fn upload(http: Http, task: Task) -> Result<(), Failure> {
                     missing.remove(&file.name);
                 }
                 Err(error @ (HttpError::Address | HttpError::Header(_) | HttpError::File(_))) => return Err(refused(&file.name, &error.to_string())),
-                Err(error @ (HttpError::Connection(_) | HttpError::Late(_) | HttpError::Refused { .. })) => {
+                Err(error @ (HttpError::Connection(_) | HttpError::TooLong | HttpError::Late(_) | HttpError::Refused { .. })) => {
                     tracing::warn!(file = file.name, %error, "failed to store a result file, trying again");
                     obstacle = error.to_string();
                 }

@@ -1,0 +1,182 @@
+//! A session with the system under test: statements, questions, and rows. One face for both engines; what they say when something
+//! goes wrong becomes one kind of error.
+
+use std::time::Duration;
+
+use crucible_crds::{
+    Reason,
+    test_plan::{Engine, Target, TlsMode},
+};
+use crucible_lifecycle::{contract::Failure, plan::HostPort};
+
+use super::{
+    encode::{Chunk, Layout},
+    engine::Dialect,
+    mysql, postgres,
+    trouble::Trouble,
+};
+use crate::outcome;
+
+/// How long a connection may take to be made.
+const CONNECTING: Duration = Duration::from_secs(10);
+/// How often it is tried before the system under test counts as unreachable.
+const TRIES: u32 = 3;
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Where the system under test is, and who asks.
+#[derive(Clone)]
+pub struct Endpoint {
+    pub dialect: Dialect,
+    pub engine: Engine,
+    pub host: String,
+    pub port: u16,
+    pub database: String,
+    pub username: String,
+    pub password: String,
+    pub tls: TlsMode,
+}
+
+impl Endpoint {
+    /// The target of a plan with its credentials.
+    pub fn of(target: &Target, username: String, password: String) -> Result<Self, Failure> {
+        let dialect = match target.engine {
+            Engine::Mysql => Dialect::Mysql,
+            Engine::Postgres => Dialect::Postgres,
+            Engine::Doris | Engine::Trino | Engine::Cassandra => {
+                return Err(outcome::failure(Reason::PlanInvalid, format!("This version loads no fixtures into {}", target.engine.as_str())));
+            }
+        };
+        let HostPort { host, port } = HostPort::of(target).map_err(|error| outcome::failure(Reason::PlanInvalid, format!("spec.target.endpoint: {error}")))?;
+        Ok(Self { dialect, engine: target.engine, host, port, database: target.database.to_string(), username, password, tls: target.tls.mode })
+    }
+
+    /// Certificate authorities beyond those that come with the program.
+    pub fn authorities() -> Option<String> {
+        std::env::var("SSL_CERT_FILE").ok().filter(|path| !path.is_empty())
+    }
+}
+
+/// Why the database did not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SqlError {
+    /// The five characters of the SQL standard; empty where the connection broke.
+    pub state: String,
+    /// The engine's own number, where it has one.
+    pub code: Option<u32>,
+    pub message: String,
+    /// Which of the rows that were sent, from 1, where it says so.
+    pub row: Option<u64>,
+}
+
+impl SqlError {
+    /// The connection is gone.
+    pub fn broken(message: impl Into<String>) -> Self {
+        Self { state: String::new(), code: None, message: message.into(), row: None }
+    }
+
+    /// Whether the connection is gone, or the server says that it cannot now.
+    pub fn may_pass(&self) -> bool {
+        self.state.is_empty() || self.state.starts_with("08") || self.state.starts_with("57P") || matches!(self.state.as_str(), "40001" | "40P01" | "53300") || self.code == Some(1213) || self.code == Some(1205)
+    }
+
+    /// The trouble that it is, said of `what`.
+    pub fn trouble(&self, what: &str) -> Trouble {
+        if self.may_pass() {
+            return Trouble::Again(format!("{what}: {}", self.said()));
+        }
+        Trouble::refused(Reason::FixtureLoadFailed, format!("{what}: {}", self.said()))
+    }
+
+    /// What the engine said, with its codes.
+    pub fn said(&self) -> String {
+        let Self { state, code, message, row: _ } = self;
+        match (state.is_empty(), code) {
+            (true, _) => message.clone(),
+            (false, Some(code)) => format!("{message} (error {code}, SQLSTATE {state})"),
+            (false, None) => format!("{message} (SQLSTATE {state})"),
+        }
+    }
+
+    /// Why no connection could be made, in the words of the API; nothing where trying again may help.
+    fn refusal(&self, endpoint: &Endpoint) -> Option<Failure> {
+        let Endpoint { host, port, username, database, .. } = endpoint;
+        let (reason, what) = match (self.state.as_str(), self.code) {
+            ("28P01" | "28000", _) => (Reason::SutAuthenticationFailed, format!("{host}:{port} refuses user {username}")),
+            ("3D000", _) | (_, Some(1049 | 1044)) => (Reason::SutDatabaseMissing, format!("Database {database} at {host}:{port} may not be used")),
+            ("TLS", _) => (Reason::SutTlsFailed, format!("No secured connection to {host}:{port} can be made")),
+            ("", _) | ("53300" | "57P03" | "08004", _) | (_, Some(1040 | 1203)) => return None,
+            _ => (Reason::FixtureLoadFailed, format!("{host}:{port} refuses the connection")),
+        };
+        Some(outcome::failure(reason, format!("{what}: {}", self.said())))
+    }
+}
+
+/// A connection.
+pub enum Session {
+    Mysql(Box<mysql_async::Conn>),
+    Postgres(Box<sqlx::PgConnection>),
+}
+
+impl Session {
+    /// Connects. A server that does not answer is tried a few times.
+    pub async fn connect(endpoint: &Endpoint) -> Result<Self, Trouble> {
+        let mut last = SqlError::broken("no answer");
+        for _ in 0..TRIES {
+            let connecting = async {
+                match endpoint.dialect {
+                    Dialect::Mysql => mysql::connect(endpoint).await.map(|connection| Self::Mysql(Box::new(connection))),
+                    Dialect::Postgres => postgres::connect(endpoint).await.map(|connection| Self::Postgres(Box::new(connection))),
+                }
+            };
+            match tokio::time::timeout(CONNECTING, connecting).await {
+                Ok(Ok(session)) => return Ok(session),
+                Ok(Err(error)) => last = error,
+                Err(_) => last = SqlError::broken(format!("no answer within {} s", CONNECTING.as_secs())),
+            }
+            if let Some(failure) = last.refusal(endpoint) {
+                return Err(Trouble::Refused(failure));
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        let reason = if last.state.is_empty() { Reason::SutUnreachable } else { Reason::SutOverloaded };
+        Err(Trouble::refused(reason, format!("{}:{} cannot be connected to: {}", endpoint.host, endpoint.port, last.said())))
+    }
+
+    /// Runs a statement.
+    pub async fn execute(&mut self, sql: &str) -> Result<(), SqlError> {
+        match self {
+            Self::Mysql(connection) => mysql::execute(connection, sql).await,
+            Self::Postgres(connection) => postgres::execute(connection, sql).await,
+        }
+    }
+
+    /// Asks, and takes every row as text. For answers that are known to be short.
+    pub async fn query(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>, SqlError> {
+        match self {
+            Self::Mysql(connection) => mysql::query(connection, sql).await,
+            Self::Postgres(connection) => postgres::query(connection, sql).await,
+        }
+    }
+
+    /// Makes this session one that only sends rows: what it writes has to last no sooner than the proof does.
+    pub async fn relax(&mut self) -> Result<(), SqlError> {
+        match self {
+            Self::Mysql(_) => Ok(()),
+            Self::Postgres(_) => self.execute("SET synchronous_commit = off").await,
+        }
+    }
+
+    /// Sends a chunk of rows. Either every one of them is taken, or none counts.
+    pub async fn load(&mut self, sql: &str, layout: &Layout, chunk: Chunk) -> Result<u64, Trouble> {
+        let Chunk { bytes, rows, file, first_row } = chunk;
+        let sent = match self {
+            Self::Mysql(connection) => mysql::load(connection, sql, bytes, rows).await,
+            Self::Postgres(connection) => postgres::load(connection, sql, bytes, rows).await,
+        };
+        sent.map(|()| rows).map_err(|error| {
+            let Layout { fixture, table, .. } = layout;
+            let place = error.row.map_or_else(|| format!("rows {first_row} to {}", first_row + rows.saturating_sub(1)), |row| format!("row {}", first_row + row - 1));
+            error.trouble(&format!("Table {table} does not take {place} of file {file} of fixture {fixture}"))
+        })
+    }
+}

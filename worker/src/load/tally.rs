@@ -1,0 +1,289 @@
+//! What has to come out of a table after what was put into it: how many values each column has, and what they add up to. The same
+//! numbers are asked of the database, so what was lost, cut, rounded or doubled on the way shows.
+
+use sha2::{Digest, Sha256};
+
+use super::value::{Class, Kind, Slot, Value};
+
+/// What is added up of a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sum {
+    /// The numbers themselves.
+    Numbers,
+    /// How many are true.
+    Truths,
+    /// The lengths in bytes.
+    Lengths,
+    /// Days since 1970.
+    Days,
+    /// Microseconds since 1970.
+    Micros,
+}
+
+/// What a column of the table lets be added up.
+pub fn sum_of(class: Class) -> Option<Sum> {
+    match class {
+        Class::Bool => Some(Sum::Truths),
+        Class::Int(_) | Class::Decimal(_) => Some(Sum::Numbers),
+        Class::Text | Class::Bytes => Some(Sum::Lengths),
+        Class::Date => Some(Sum::Days),
+        Class::Timestamp | Class::TimestampUtc => Some(Sum::Micros),
+        Class::Float32 | Class::Float64 | Class::FixedBytes | Class::Time | Class::Uuid | Class::Json | Class::Other => None,
+    }
+}
+
+/// Numbers and lengths as they add up, exactly: an amount of units that are `10^-scale`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Exact {
+    amount: i128,
+    scale: u8,
+}
+
+impl Exact {
+    fn add(self, other: Self) -> Option<Self> {
+        let scale = self.scale.max(other.scale);
+        Some(Self { amount: self.at(scale)?.checked_add(other.at(scale)?)?, scale })
+    }
+
+    fn at(self, scale: u8) -> Option<i128> {
+        self.amount.checked_mul(10_i128.checked_pow(scale.checked_sub(self.scale)?.into())?)
+    }
+
+    /// Reads `-12.50`; nothing where it is written otherwise.
+    fn parse(text: &str) -> Option<Self> {
+        let (negative, rest) = text.strip_prefix('-').map_or((false, text.strip_prefix('+').unwrap_or(text)), |rest| (true, rest));
+        let (whole, part) = rest.split_once('.').unwrap_or((rest, ""));
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        if whole.len() + part.len() == 0 || !digits(whole) || !digits(part) {
+            return None;
+        }
+        let amount: i128 = format!("{whole}{part}").parse().ok()?;
+        Some(Self { amount: if negative { -amount } else { amount }, scale: u8::try_from(part.len()).ok()? })
+    }
+}
+
+impl PartialOrd for Exact {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        let scale = self.scale.max(other.scale);
+        Some(self.at(scale)?.cmp(&other.at(scale)?))
+    }
+}
+
+/// What one column has to come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Expected {
+    values: u64,
+    /// Nothing where it cannot be added up, or not any more.
+    sum: Option<Exact>,
+}
+
+/// What a table has to come to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tally {
+    rows: u64,
+    columns: Vec<Expected>,
+}
+
+/// What a table has come to, as the database says: rows, and for each column its values and their sum.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Measured {
+    pub rows: u64,
+    pub columns: Vec<(u64, Option<String>)>,
+}
+
+impl Tally {
+    /// Nothing yet.
+    pub fn new(slots: &[Slot]) -> Self {
+        let columns = slots.iter().map(|slot| Expected { values: 0, sum: adds_up(slot).then_some(Exact { amount: 0, scale: 0 }) });
+        Self { rows: 0, columns: columns.collect() }
+    }
+
+    /// How many rows were put in.
+    pub const fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// One more row is whole.
+    pub fn end_row(&mut self) {
+        self.rows += 1;
+    }
+
+    /// One more value.
+    pub fn put(&mut self, column: usize, slot: &Slot, value: &Value<'_>) {
+        let Some(expected) = self.columns.get_mut(column) else { return };
+        if matches!(value, Value::Null) {
+            return;
+        }
+        expected.values += 1;
+        if let Some(sum) = expected.sum {
+            expected.sum = worth(slot.class, value).and_then(|worth| sum.add(worth));
+        }
+    }
+
+    /// Adds what another part of the rows has come to.
+    pub fn add(&mut self, other: &Self) {
+        self.rows += other.rows;
+        for (mine, theirs) in self.columns.iter_mut().zip(&other.columns) {
+            mine.values += theirs.values;
+            mine.sum = mine.sum.zip(theirs.sum).and_then(|(mine, theirs)| mine.add(theirs));
+        }
+    }
+
+    /// What differs between what was put in and what is there, if anything.
+    pub fn differs(&self, slots: &[Slot], measured: &Measured) -> Option<String> {
+        if measured.rows != self.rows {
+            return Some(format!("{} rows were expected and {} found", self.rows, measured.rows));
+        }
+        for ((slot, expected), (values, sum)) in slots.iter().zip(&self.columns).zip(&measured.columns) {
+            if *values != expected.values {
+                return Some(format!("column {}: {} values were expected that are not NULL, and {values} found", slot.name, expected.values));
+            }
+            let Some(known) = expected.sum else { continue };
+            // The sum of no values is NULL.
+            let found = if expected.values == 0 { Some(Exact { amount: 0, scale: 0 }) } else { sum.as_deref().and_then(Exact::parse) };
+            if found.is_none_or(|found| found.partial_cmp(&known) != Some(std::cmp::Ordering::Equal)) {
+                let shown = sum.as_deref().unwrap_or("NULL");
+                return Some(format!("column {}: a sum of {} was expected and {shown} found", slot.name, show(known)));
+            }
+        }
+        None
+    }
+}
+
+/// SHA-256 over what a table has come to, in the order of its columns' names: the same for whoever measures it.
+pub fn checksum(names: &[&str], measured: &Measured) -> String {
+    use std::fmt::Write as _;
+    let mut lines: Vec<String> = names
+        .iter()
+        .zip(&measured.columns)
+        .map(|(name, (values, sum))| format!("{name} {values} {}", sum.as_deref().and_then(Exact::parse).map_or_else(|| "-".to_owned(), plain)))
+        .collect();
+    lines.sort();
+    let mut digest = Sha256::new();
+    digest.update(format!("rows {}\n{}", measured.rows, lines.join("\n")));
+    digest.finalize().iter().fold(String::with_capacity(64), |mut hex, byte| {
+        // Writing into memory does not fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+/// A sum without zeros at its end, so that it does not matter how many an engine shows.
+fn plain(mut sum: Exact) -> String {
+    while sum.scale > 0 && sum.amount % 10 == 0 {
+        sum = Exact { amount: sum.amount / 10, scale: sum.scale - 1 };
+    }
+    show(sum)
+}
+
+fn show(sum: Exact) -> String {
+    let digits = format!("{:0width$}", sum.amount.unsigned_abs(), width = usize::from(sum.scale) + 1);
+    let (whole, part) = digits.split_at(digits.len() - usize::from(sum.scale));
+    let sign = if sum.amount < 0 { "-" } else { "" };
+    if part.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{part}") }
+}
+
+/// Whether what goes into a column can be told to come out of it.
+fn adds_up(slot: &Slot) -> bool {
+    match (slot.kind, slot.class) {
+        (Kind::Bool, Class::Bool | Class::Int(_))
+        | (Kind::Int { .. } | Kind::Decimal { .. } | Kind::Text, Class::Int(_) | Class::Decimal(_))
+        | (Kind::Text, Class::Text | Class::Bytes)
+        | (Kind::Bytes, Class::Bytes)
+        | (Kind::Date, Class::Date)
+        | (Kind::Timestamp { .. }, Class::Timestamp | Class::TimestampUtc) => true,
+        _ => false,
+    }
+}
+
+fn worth(class: Class, value: &Value<'_>) -> Option<Exact> {
+    let whole = |amount: i128| Some(Exact { amount, scale: 0 });
+    match *value {
+        Value::Null | Value::Float32(_) | Value::Float64(_) | Value::Time(_) | Value::Uuid(_) => None,
+        Value::Bool(bool) => whole(bool.into()),
+        Value::Int(number) => whole(number.into()),
+        Value::UInt(number) => whole(number.into()),
+        Value::Decimal(amount, scale) => Some(Exact { amount, scale }),
+        Value::Text(text) if matches!(class, Class::Int(_) | Class::Decimal(_)) => Exact::parse(text),
+        Value::Text(text) => whole(i128::try_from(text.len()).ok()?),
+        Value::Bytes(bytes) => whole(i128::try_from(bytes.len()).ok()?),
+        Value::Date(days) => whole(days.into()),
+        Value::Timestamp(micros, _) => whole(micros.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slots() -> Vec<Slot> {
+        let slot = |name: &str, kind, class| Slot { name: name.into(), kind, class };
+        vec![
+            slot("id", Kind::Int { bits: 32, signed: true }, Class::Int(4)),
+            slot("price", Kind::Decimal { precision: 15, scale: 2 }, Class::Decimal(2)),
+            slot("note", Kind::Text, Class::Text),
+            slot("csv", Kind::Text, Class::Decimal(2)),
+            slot("odd", Kind::Float64, Class::Float64),
+        ]
+    }
+
+    fn tally(rows: &[[Value<'_>; 5]]) -> Tally {
+        let slots = slots();
+        let mut tally = Tally::new(&slots);
+        for row in rows {
+            for (column, (slot, value)) in slots.iter().zip(row).enumerate() {
+                tally.put(column, slot, value);
+            }
+            tally.end_row();
+        }
+        tally
+    }
+
+    const ROWS: [[Value<'static>; 5]; 2] = [
+        [Value::Int(1), Value::Decimal(1050, 2), Value::Text("é"), Value::Text("1.5"), Value::Float64(0.1)],
+        [Value::Int(-3), Value::Decimal(-5, 2), Value::Null, Value::Text("-.25"), Value::Null],
+    ];
+
+    fn measured() -> Measured {
+        let some = |text: &str| Some(text.to_owned());
+        Measured { rows: 2, columns: vec![(2, some("-2")), (2, some("10.45")), (1, some("2")), (2, some("1.25")), (1, None)] }
+    }
+
+    #[test]
+    fn what_was_put_in_is_compared_with_what_is_there() {
+        let tally = tally(&ROWS);
+        assert_eq!(tally.differs(&slots(), &measured()), None);
+        let with = |change: fn(&mut Measured)| {
+            let mut measured = measured();
+            change(&mut measured);
+            tally.differs(&slots(), &measured).unwrap_or_default()
+        };
+        assert_eq!(with(|m| m.rows = 1), "2 rows were expected and 1 found");
+        assert_eq!(with(|m| m.columns[2].0 = 2), "column note: 1 values were expected that are not NULL, and 2 found");
+        assert_eq!(with(|m| m.columns[1].1 = Some("10.5".into())), "column price: a sum of 10.45 was expected and 10.5 found");
+        assert_eq!(with(|m| m.columns[0].1 = None), "column id: a sum of -2 was expected and NULL found");
+    }
+
+    #[test]
+    fn parts_add_up_to_the_whole_and_to_one_checksum() {
+        let mut parts = tally(&ROWS[..1]);
+        parts.add(&tally(&ROWS[1..]));
+        assert_eq!(parts, tally(&ROWS));
+        let names = ["id", "price", "note", "csv", "odd"];
+        let mut other = measured();
+        other.columns[1].1 = Some("10.450".into());
+        assert_eq!(checksum(&names, &measured()), checksum(&names, &other), "zeros at the end do not count");
+        other.columns[1].1 = Some("10.451".into());
+        assert_ne!(checksum(&names, &measured()), checksum(&names, &other));
+    }
+
+    #[test]
+    fn a_text_that_is_no_plain_number_is_only_counted() {
+        let mut row = ROWS[0];
+        row[3] = Value::Text("1e3");
+        let tally = tally(&[row]);
+        let some = |text: &str| Some(text.to_owned());
+        let measured = Measured { rows: 1, columns: vec![(1, some("1")), (1, some("10.50")), (1, some("2")), (1, some("1000.00")), (1, None)] };
+        assert_eq!(tally.differs(&slots(), &measured), None);
+    }
+}
