@@ -11,17 +11,19 @@ use axum::{
 };
 use crucible_lifecycle::{
     build::names::{self, Role},
-    contract::{CHECK_IN_PATH, CheckIn},
+    contract::{CHECK_IN_PATH, CheckIn, LOAD_PATH, LoadAnswer, LoadReport},
 };
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use tokio::{net::TcpListener, sync::watch, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::{context::Context, token::Token};
+use crate::{context::Context, loaders, token::Token};
 
 /// No check-in is longer.
 const LONGEST_CHECK_IN: usize = 4096;
+/// No word of a loader is longer: 64 tables and 256 keys.
+const LONGEST_LOAD_REPORT: usize = 512 << 10;
 /// How long the API server may take to answer for readiness and tokens.
 const ASKING: Duration = Duration::from_secs(2);
 
@@ -46,9 +48,11 @@ pub fn health_routes(admin: Admin) -> Router {
     Router::new().route("/healthz", get(|| async { "ok" })).route("/readyz", get(ready)).route("/metrics", get(metrics)).with_state(admin)
 }
 
-/// The workers' check-in.
+/// The workers' check-in, and what loaders say and ask.
 pub fn check_in_routes(admin: Admin) -> Router {
-    Router::new().route(CHECK_IN_PATH, post(check_in)).layer(DefaultBodyLimit::max(LONGEST_CHECK_IN)).with_state(admin)
+    let workers = Router::new().route(CHECK_IN_PATH, post(check_in)).layer(DefaultBodyLimit::max(LONGEST_CHECK_IN));
+    let loaders = Router::new().route(LOAD_PATH, post(load)).layer(DefaultBodyLimit::max(LONGEST_LOAD_REPORT));
+    workers.merge(loaders).with_state(admin)
 }
 
 /// Ready, as leader or standby, while the API server answers.
@@ -104,7 +108,7 @@ async fn check_in(State(admin): State<Admin>, headers: HeaderMap, Json(word): Js
     if !*admin.leading.borrow() {
         return Err(Refusal::NotLeading);
     }
-    let token = token_of(&admin.ctx, &word).await?;
+    let token = token_of(&admin.ctx, &word.namespace, &word.run, &word.run_uid).await?;
     let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !token.authorizes(given) {
         return Err(Refusal::Unauthorized);
@@ -116,17 +120,33 @@ async fn check_in(State(admin): State<Admin>, headers: HeaderMap, Json(word): Js
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// A loader says how far it is, and asks for what it needs. It says so again each second, so nothing is lost by refusing.
+async fn load(State(admin): State<Admin>, headers: HeaderMap, Json(report): Json<LoadReport>) -> Result<Json<LoadAnswer>, Refusal> {
+    if !*admin.leading.borrow() {
+        return Err(Refusal::NotLeading);
+    }
+    let token = token_of(&admin.ctx, &report.namespace, &report.run, &report.run_uid).await?;
+    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if !token.authorizes(given) {
+        return Err(Refusal::Unauthorized);
+    }
+    loaders::answer(&admin.ctx, report).await.map(Json).map_err(|error| {
+        tracing::warn!(%error, "failed to answer a loader");
+        Refusal::Unavailable
+    })
+}
+
 /// The token of the run that a worker claims to be of: from memory, else from the run's own Secret, whose name follows from the uid.
-async fn token_of(ctx: &Context, word: &CheckIn) -> Result<Token, Refusal> {
-    if let Some(token) = ctx.memory.token(&word.run_uid) {
+async fn token_of(ctx: &Context, namespace: &str, run: &str, uid: &str) -> Result<Token, Refusal> {
+    if let Some(token) = ctx.memory.token(uid) {
         return Ok(token);
     }
-    let secrets: Api<Secret> = Api::namespaced(ctx.client.clone(), &word.namespace);
-    let name = names::child(&word.run, &word.run_uid, Role::Token);
+    let secrets: Api<Secret> = Api::namespaced(ctx.client.clone(), namespace);
+    let name = names::child(run, uid, Role::Token);
     match timeout(ASKING, secrets.get_opt(&name)).await {
         Ok(Ok(Some(secret))) => {
             let token = Token::in_secret(&secret).ok_or(Refusal::UnknownRun)?;
-            ctx.memory.keep_token(&word.run_uid, token.clone());
+            ctx.memory.keep_token(uid, token.clone());
             Ok(token)
         }
         Ok(Ok(None)) => Err(Refusal::UnknownRun),

@@ -14,10 +14,11 @@ use crucible_lifecycle::{
 use crucible_store::{Ledger, Vault};
 use jiff::Timestamp;
 use kube::{Api, Client, Resource, ResourceExt, core::NamespaceResourceScope};
-use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
 use crate::{
     collect::Collections,
+    loaders::Loaders,
     prometheus::Observatory,
     retry::Attempts,
     telemetry::Metrics,
@@ -100,8 +101,12 @@ pub struct Context {
     pub mirror_escape: Duration,
     /// The workers of every live run.
     pub fleets: Fleets,
+    /// The loaders of the fixtures of live runs.
+    pub loaders: Loaders,
     /// The merging of every run's results.
     pub collections: Collections,
+    /// Where a run is named that has to be looked at again.
+    pub wake: UnboundedSender<RunKey>,
     /// What is remembered of runs between passes.
     pub memory: Memory,
     /// How often each object has failed in a row.
@@ -125,7 +130,9 @@ impl Context {
             ledger,
             mirror_escape: MIRROR_ESCAPE,
             fleets: Fleets::new(means),
-            collections: Collections::new(Arc::clone(&vault), observatory, Arc::clone(&clock), wake),
+            collections: Collections::new(Arc::clone(&vault), observatory, Arc::clone(&clock), wake.clone()),
+            loaders: Loaders::default(),
+            wake,
             clock,
             vault,
             memory: Memory::default(),
@@ -149,6 +156,7 @@ impl Context {
     /// Forgets what is needed only while a run lives.
     pub fn forget(&self, uid: &str) {
         self.fleets.forget(uid);
+        self.loaders.forget(uid);
         self.collections.forget(uid);
         self.memory.forget(uid);
         self.attempts.succeeded(uid);

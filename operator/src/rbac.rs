@@ -54,6 +54,14 @@ pub const GRANTS: &[Grant] = &[
         verbs: &["get", "list", "watch"],
         why: "run::observe reads plans; plan and run::triggers watch them",
     },
+    Grant {
+        scope: Scope::Watched,
+        group: "crucible.dev",
+        resource: "fixtures",
+        verbs: &["get", "list", "watch"],
+        why: "run::observe and loaders read what a run loads; fixture watches them",
+    },
+    Grant { scope: Scope::Watched, group: "crucible.dev", resource: "fixtures/status", verbs: &["patch"], why: "fixture writes what it found" },
     Grant { scope: Scope::Watched, group: "crucible.dev", resource: "testplans/status", verbs: &["patch"], why: "plan writes what it found" },
     Grant {
         scope: Scope::Watched,
@@ -74,7 +82,7 @@ pub const GRANTS: &[Grant] = &[
         group: "batch",
         resource: "jobs",
         verbs: &["create", "delete", "get", "list", "watch"],
-        why: "run::apply makes and removes the workers; run::triggers watches for lost ones",
+        why: "run::apply makes and removes the workers and the loader; run::triggers watches for lost ones",
     },
     Grant {
         scope: Scope::Watched,

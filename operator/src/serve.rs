@@ -60,7 +60,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         let resign = resign.clone();
         tokio::spawn(async move { leader::take_part(client, &namespace, &pod_name, &leading, &resign).await })
     };
-    // Boxed, because three controllers together are large.
+    // Boxed, because four controllers together are large.
     let mut controllers = Box::pin(control(Arc::clone(&ctx), woken, led.clone(), stop.clone()));
     // Where the lease is lost, whoever leads now goes on; a pass in hand is made safe by its preconditions.
     let in_order = tokio::select! {
@@ -104,7 +104,12 @@ async fn control(
         () = stop.cancelled() => return,
     }
     crate::chaos::warn_of_versions(&ctx.client).await;
-    tokio::join!(run::control(Arc::clone(&ctx), woken, stop.clone()), crate::plan::control(Arc::clone(&ctx), stop.clone()), crate::mirror::control(ctx, stop),);
+    tokio::join!(
+        run::control(Arc::clone(&ctx), woken, stop.clone()),
+        crate::plan::control(Arc::clone(&ctx), stop.clone()),
+        crate::fixture::control(Arc::clone(&ctx), stop.clone()),
+        crate::mirror::control(ctx, stop),
+    );
 }
 
 /// Done when this replica led and does not lead any more.

@@ -103,6 +103,8 @@ pub struct Entry {
     pub bytes: u64,
     /// When it was stored, where the server says so.
     pub modified: Option<Timestamp>,
+    /// The server's tag of its content, without quotes; empty where there is none. The same content stored again may have another one.
+    pub tag: String,
 }
 
 /// A request that somebody else may make. It carries no credentials beyond its own signature.

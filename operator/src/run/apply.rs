@@ -156,7 +156,7 @@ impl Hand<'_> {
         // Marking is made against the version that was read, which confirms it by itself.
         let marked = match &child {
             Child::Mark { labels, finalizers } => self.mark(labels, finalizers, run).await?,
-            Child::FrozenPlan(_) | Child::Token(_) | Child::Lease { .. } | Child::Workers(_) | Child::Fault { .. } => false,
+            Child::FrozenPlan(_) | Child::Token(_) | Child::Lease { .. } | Child::Loader(_) | Child::Workers(_) | Child::Fault { .. } => false,
         };
         if !marked && !confirmed {
             self.confirm(run).await?;
@@ -176,6 +176,9 @@ impl Hand<'_> {
                 }
             }
             Child::Lease { lease, replaces } => self.take_lease(*lease, replaces).await?,
+            Child::Loader(job) => {
+                self.create_or_adopt::<Job>(*job).await?;
+            }
             Child::Workers(job) => {
                 let job = self.create_or_adopt::<Job>(*job).await?;
                 self.ctx.memory.keep_job(&self.key.uid, observe::job_view(&job, self.ctx.clock.now()));
@@ -282,7 +285,7 @@ impl Hand<'_> {
 
     async fn remove(&self, gone: Gone, run: &TestRun) -> Result<(), Error> {
         match gone {
-            Gone::Workers { name } => {
+            Gone::Workers { name } | Gone::Loader { name } => {
                 let background = DeleteParams { propagation_policy: Some(PropagationPolicy::Background), ..DeleteParams::default() };
                 let jobs: Api<Job> = self.api();
                 removed(&format!("Job {}/{name}", self.key.namespace), jobs.delete(&name, &background)).await

@@ -13,6 +13,8 @@
 //! | queue                | x       | x      |                      |                                 |           |        |          |
 //! | job                  | marked  |        | unless all heard     | unless all heard                |           | x      |          |
 //! | pods                 |         |        | unless all heard     | unless all heard                |           | x      | x        |
+//! | fixtures             | while Loading, until it is written down what is loaded                                                     |
+//! | loader               | while Loading, Stopping and Failed, and while deleting, where something was written down                   |
 //! | faults               | see `faults.rs`                                                                                            |
 //! | fleet, collection    | in memory, always                                                                                          |
 //!
@@ -21,15 +23,16 @@
 
 use std::{collections::BTreeSet, future::Future, time::Duration};
 
-use crucible_crds::{Phase, TestPlan, TestRun, name::RunId};
+use crucible_crds::{Phase, TestPlan, TestRun, TestRunStatus, name::RunId};
 use crucible_lifecycle::{
     build::{
-        config_map, labels,
+        config_map, labels, loader,
         names::{self, Role},
     },
     contract::{CONTROL_PORT, FrozenPlan},
     plan,
-    run::observed::{Contender, HolderState, JobView, LeaseView, Observed, PlanView, PodView},
+    fixture::FixtureView,
+    run::observed::{Contender, HolderState, JobView, LeaseView, LoaderPod, LoaderView, Observed, PlanView, PodView},
     seen::Seen,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -43,9 +46,14 @@ use kube::{Api, ResourceExt, api::ListParams};
 use super::{faults, pods, workload::workload};
 use crate::{
     context::{Context, RunKey},
+    fixtures,
     token::Token,
 };
 
+/// How long the fixtures of a plan may take to be looked at.
+const LISTING: Duration = Duration::from_secs(30);
+/// For how long the last word of a loader is the truth.
+const HEARD: SignedDuration = SignedDuration::from_secs(3);
 /// How long one reading may take.
 const READING: Duration = Duration::from_secs(5);
 /// How long a run that has ended may take to give its system under test back.
@@ -117,9 +125,16 @@ pub async fn observe(ctx: &Context, run: TestRun) -> Observed {
     // A run without faults costs nothing here.
     let faults = tokio::time::timeout(READING, Box::pin(reading.read())).await.unwrap_or_default();
 
+    let (fixtures, loader) = tokio::join!(
+        Box::pin(reader.fixtures(phase, deleting, run.status.as_ref(), frozen.found())),
+        Box::pin(reader.loader(phase, deleting, run.status.as_ref()))
+    );
+
     Observed {
         now: ctx.clock.now(),
         faults,
+        fixtures,
+        loader,
         settings: ctx.settings.clone(),
         plan,
         namesake,
@@ -162,22 +177,7 @@ impl Reader<'_> {
     }
 
     async fn frozen(&self) -> Seen<FrozenPlan> {
-        if let Some(plan) = self.ctx.memory.frozen(&self.key.uid) {
-            return Seen::Found((*plan).clone());
-        }
-        let maps: Api<ConfigMap> = Api::namespaced(self.ctx.client.clone(), &self.key.namespace);
-        let map = match seen(maps.get_opt(&self.child(Role::Plan)).await) {
-            Seen::Found(map) => map,
-            Seen::Absent => return Seen::Absent,
-            Seen::Unreadable(why) => return Seen::Unreadable(why),
-        };
-        match plan_in(&map, &self.key.uid) {
-            Ok(plan) => {
-                self.ctx.memory.keep_frozen(&self.key.uid, plan.clone());
-                Seen::Found(plan)
-            }
-            Err(problem) => Seen::Unreadable(format!("ConfigMap {} {problem}", map.name_any())),
-        }
+        frozen_plan(self.ctx, self.key).await
     }
 
     async fn plan(&self, name: &str) -> Seen<PlanView> {
@@ -266,6 +266,60 @@ impl Reader<'_> {
         }
     }
 
+    /// The datasets that the plan names, until it is written down what is loaded of them.
+    async fn fixtures(&self, phase: Phase, deleting: bool, status: Option<&TestRunStatus>, plan: Option<&FrozenPlan>) -> Vec<FixtureView> {
+        let written = status.is_some_and(|status| !status.fixtures.is_empty());
+        let Some(plan) = plan.filter(|plan| phase == Phase::Loading && !deleting && !written && !plan.spec.fixtures.is_empty()) else { return Vec::new() };
+        tokio::time::timeout(LISTING, fixtures::views(self.ctx, &self.key.namespace, plan)).await.unwrap_or_default()
+    }
+
+    /// The loader, where there may be one. While it was heard of lately, its own word is the truth.
+    async fn loader(&self, phase: Phase, deleting: bool, status: Option<&TestRunStatus>) -> LoaderView {
+        let written = status.is_some_and(|status| !status.fixtures.is_empty());
+        if !written || !(deleting || matches!(phase, Phase::Loading | Phase::Stopping | Phase::Failed)) {
+            return LoaderView::not_asked();
+        }
+        let heard = self.ctx.loaders.view(&self.key.uid);
+        let lately = heard.as_ref().is_some_and(|heard| self.ctx.clock.now().duration_since(heard.at) < HEARD);
+        if lately && phase == Phase::Loading && !deleting {
+            return LoaderView { heard, ..LoaderView::not_asked() };
+        }
+        let pods = self.timed(self.loader_pods()).await;
+        let waiting = pods.found().is_some_and(Vec::is_empty);
+        let job = self.timed(self.loader_job(waiting)).await;
+        LoaderView { job, pods, heard }
+    }
+
+    async fn loader_job(&self, without_pods: bool) -> Seen<JobView> {
+        let jobs: Api<Job> = Api::namespaced(self.ctx.client.clone(), &self.key.namespace);
+        match seen(jobs.get_opt(&self.child(Role::Loader)).await) {
+            Seen::Found(job) => {
+                let mut view = job_view(&job, self.ctx.clock.now());
+                if without_pods {
+                    view.create_error = self.create_error(&job.uid().unwrap_or_default()).await;
+                }
+                Seen::Found(view)
+            }
+            Seen::Absent => Seen::Absent,
+            Seen::Unreadable(why) => Seen::Unreadable(why),
+        }
+    }
+
+    async fn loader_pods(&self) -> Seen<Vec<LoaderPod>> {
+        let pods: Api<Pod> = Api::namespaced(self.ctx.client.clone(), &self.key.namespace);
+        let of_loader = format!("{}={},app.kubernetes.io/component={}", labels::RUN_UID, self.key.uid, loader::COMPONENT);
+        match pods.list(&ListParams::default().labels(&of_loader)).await {
+            Ok(list) => {
+                let now = self.ctx.clock.now();
+                let view = |pod: &Pod| LoaderPod { name: pod.name_any(), created: pod.creation_timestamp().map_or(now, |created| created.0), state: pods::state(pod) };
+                let mut views: Vec<LoaderPod> = list.items.iter().map(view).collect();
+                views.sort_by(|a, b| (a.created, &a.name).cmp(&(b.created, &b.name)));
+                Seen::Found(views)
+            }
+            Err(error) => Seen::Unreadable(explain(&error)),
+        }
+    }
+
     async fn job(&self, short_of_pods: bool) -> Seen<JobView> {
         let jobs: Api<Job> = Api::namespaced(self.ctx.client.clone(), &self.key.namespace);
         let job = match seen(jobs.get_opt(&self.child(Role::Workers)).await) {
@@ -317,6 +371,26 @@ impl Reader<'_> {
     }
 }
 
+/// The plan as it was frozen for a run. It cannot change, so it is read once.
+pub(crate) async fn frozen_plan(ctx: &Context, key: &RunKey) -> Seen<FrozenPlan> {
+    if let Some(plan) = ctx.memory.frozen(&key.uid) {
+        return Seen::Found((*plan).clone());
+    }
+    let maps: Api<ConfigMap> = Api::namespaced(ctx.client.clone(), &key.namespace);
+    let map = match seen(maps.get_opt(&names::child(&key.name, &key.uid, Role::Plan)).await) {
+        Seen::Found(map) => map,
+        Seen::Absent => return Seen::Absent,
+        Seen::Unreadable(why) => return Seen::Unreadable(why),
+    };
+    match plan_in(&map, &key.uid) {
+        Ok(plan) => {
+            ctx.memory.keep_frozen(&key.uid, plan.clone());
+            Seen::Found(plan)
+        }
+        Err(problem) => Seen::Unreadable(format!("ConfigMap {} {problem}", map.name_any())),
+    }
+}
+
 /// The frozen plan that a ConfigMap holds for a run, or what is wrong with it.
 pub(super) fn plan_in(map: &ConfigMap, uid: &str) -> Result<FrozenPlan, String> {
     let text = map.data.as_ref().and_then(|data| data.get(config_map::KEY)).ok_or_else(|| format!("has no key {}", config_map::KEY))?;
@@ -326,7 +400,10 @@ pub(super) fn plan_in(map: &ConfigMap, uid: &str) -> Result<FrozenPlan, String> 
 
 /// A Job in the words of decisions.
 pub(super) fn job_view(job: &Job, now: Timestamp) -> JobView {
-    JobView { created: job.creation_timestamp().map_or(now, |created| created.0), deleting: job.metadata.deletion_timestamp.is_some(), create_error: None }
+    let conditions = job.status.as_ref().and_then(|status| status.conditions.as_ref());
+    let failed = conditions.into_iter().flatten().find(|condition| condition.type_ == "Failed" && condition.status == "True");
+    let why = failed.map(|condition| condition.message.clone().or_else(|| condition.reason.clone()).unwrap_or_default());
+    JobView { created: job.creation_timestamp().map_or(now, |created| created.0), deleting: job.metadata.deletion_timestamp.is_some(), create_error: None, failed: why }
 }
 
 /// The keys of a Secret, never its values.
@@ -368,7 +445,7 @@ fn address(ip: &str) -> String {
     if ip.contains(':') { format!("[{ip}]:{CONTROL_PORT}") } else { format!("{ip}:{CONTROL_PORT}") }
 }
 
-pub(super) fn seen<T>(answer: kube::Result<Option<T>>) -> Seen<T> {
+pub(crate) fn seen<T>(answer: kube::Result<Option<T>>) -> Seen<T> {
     match answer {
         Ok(found) => found.into(),
         Err(error) => Seen::Unreadable(explain(&error)),

@@ -195,6 +195,49 @@ fn a_fault_that_nobody_serves_fails_the_run_before_any_load() {
 }
 
 #[test]
+fn fixtures_are_loaded_whenever_the_operator_dies() {
+    let expected = ["Completed(VerdictPassed)", "orders Loaded with 4 rows, items Loaded with 13 rows", "run-a:FixturesLoaded", "holds Ready Accepted FixturesReady"];
+    sweep(&Scenario::fixtures(&[]), &expected);
+}
+
+#[test]
+fn a_second_run_loads_nothing_whenever_the_operator_dies() {
+    let scenario = Scenario::fixtures(&[(When::At(1.0), Act::Create(RUN_B))]);
+    sweep(&scenario, &["orders Loaded with 4 rows, items Loaded with 13 rows", "orders Found with 4 rows, items Found with 13 rows", "run-b: Pending"]);
+}
+
+#[test]
+fn a_loader_that_is_killed_is_followed_by_another_whenever_the_operator_dies() {
+    let scenario = Scenario::fixtures(&[(When::Filling { run: "run-a", seconds: 0.3 }, Act::KillLoader("run-a"))]);
+    sweep(&scenario, &["Completed(VerdictPassed)", "orders Loaded with 4 rows, items Loaded with 13 rows"]);
+}
+
+#[test]
+fn files_that_cannot_be_loaded_fail_the_run_whenever_its_operator_dies() {
+    let habits = Habits { files: Some(("FixtureInvalid", "File a.csv.gz of fixture Shop_items: row 3: a quote is opened and never closed")), ..Habits::default() };
+    sweep(&Scenario { habits, ..Scenario::fixtures(&[]) }, &["Loading(SutLeased) Failed(FixtureInvalid)", "run-a:FixtureInvalid"]);
+}
+
+#[test]
+fn a_run_stopped_while_loading_leaves_no_loader_whenever_its_operator_dies() {
+    let scenario = Scenario::fixtures(&[(When::Filling { run: "run-a", seconds: 0.3 }, Act::Stop("run-a"))]);
+    sweep(&scenario, &["Loading(SutLeased) Failed(StopRequested)", "left: configmaps/", "testplans/checkout"]);
+}
+
+#[test]
+fn a_run_deleted_while_loading_leaves_nothing_whenever_its_operator_dies() {
+    let scenario = Scenario::fixtures(&[(When::Filling { run: "run-a", seconds: 0.3 }, Act::Delete("run-a"))]);
+    sweep(&scenario, &["left: secrets/shop-login testplans/checkout"]);
+}
+
+#[test]
+fn files_that_change_before_they_are_read_fail_the_run() {
+    let scenario = Scenario::fixtures(&[(When::Is("run-a", Phase::Loading), Act::Rewrite("fixtures/Shop_items/b.csv"))]);
+    let end = live(&scenario, None, false).end;
+    assert!(end.contains("Failed(FixtureChanged)") || end.contains("items Loaded with 14 rows"), "{end}");
+}
+
+#[test]
 fn two_operators_at_once_bring_a_run_to_the_same_end() {
     let scenario = Scenario::with(&[(When::At(2.0), Act::Create(RUN_B))]);
     let alone = live(&scenario, None, false);

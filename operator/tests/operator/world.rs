@@ -23,6 +23,7 @@ use crate::fake_api::{FakeApi, Key, Line, Store, labels};
 mod chaos;
 mod end;
 mod invariants;
+pub mod loader;
 mod mirror;
 mod operator;
 mod prometheus;
@@ -33,6 +34,7 @@ pub use end::describe_end;
 pub use mirror::watch;
 pub use operator::{context, operate, operate_behind};
 use scenario::{Act, Scenario, When};
+use loader::SimLoader;
 use worker::{Habits, SimWorker};
 
 /// When every simulated life begins.
@@ -50,6 +52,10 @@ pub struct World {
     pub ledger: Option<Arc<MemoryLedger>>,
     pub clock: SimClock,
     pub workers: Arc<Mutex<BTreeMap<String, SimWorker>>>,
+    /// By pod.
+    pub loaders: Arc<Mutex<BTreeMap<String, SimLoader>>>,
+    /// What the tables of the system under test say of themselves: the digest of what is in them, and whether it was changed.
+    pub tables: Arc<Mutex<BTreeMap<String, (String, bool)>>>,
     pub effects: Arc<AtomicUsize>,
     habits: Habits,
     script: Arc<Mutex<Vec<(When, Act)>>>,
@@ -96,6 +102,8 @@ impl World {
             ledger: scenario.ledger.then(|| Arc::new(MemoryLedger::new(OWN))),
             clock,
             workers: Arc::default(),
+            loaders: Arc::default(),
+            tables: Arc::default(),
             effects: Arc::default(),
             habits: scenario.habits.clone(),
             script: Arc::new(Mutex::new(scenario.script.clone())),
@@ -155,6 +163,7 @@ impl World {
         self.follow_script();
         self.make_pods();
         self.follow_workers();
+        self.follow_loaders();
         chaos::turn(&mut self.api.store.lock().unwrap(), self.clock.now());
         invariants::one_run_loads(&self.workers.lock().unwrap(), self.clock.seconds());
     }
@@ -174,6 +183,9 @@ impl World {
                 let workers = self.workers.lock().unwrap();
                 workers.values().any(|worker| worker.run == *run && worker.loading_for(self.clock.seconds()).is_some_and(|loading| loading >= *seconds))
             }
+            When::Filling { run, seconds } => {
+                self.loaders.lock().unwrap().values().any(|loader| loader.run == *run && loader.filling_for(self.clock.seconds()).is_some_and(|filling| filling >= *seconds))
+            }
             When::Is(run, phase) => {
                 self.runs().iter().any(|one| one.metadata.name.as_deref() == Some(run) && one.status.as_ref().and_then(|status| status.phase) == Some(*phase))
             }
@@ -192,6 +204,12 @@ impl World {
                     worker.killed = true;
                 }
             }
+            Act::KillLoader(run) => {
+                for loader in self.loaders.lock().unwrap().values_mut().filter(|loader| loader.run == *run) {
+                    loader.killed = true;
+                }
+            }
+            Act::Rewrite(key) => drop(self.vault.put(key, Bytes::from_static(b"other rows"), "text/plain", &BTreeMap::new()).now_or_never().unwrap()),
             Act::VaultDown(down) => self.vault.set_down(*down),
             Act::ApiDown(down) => self.api.down.store(*down, Ordering::SeqCst),
             Act::LedgerDown(down) => self.ledger.as_ref().unwrap().set_down(*down),
@@ -209,6 +227,10 @@ impl World {
             if age < 0.2 || self.born.lock().unwrap().contains(&format!("{uid}/0")) {
                 continue;
             }
+            if labels(&job)["app.kubernetes.io/component"] == "loader" {
+                self.make_loader(&mut store, &job);
+                continue;
+            }
             for index in 0..job["spec"]["completions"].as_u64().unwrap() {
                 let name = format!("{}-{index}", job["metadata"]["name"].as_str().unwrap());
                 if self.born.lock().unwrap().insert(format!("{uid}/{index}")) {
@@ -223,6 +245,43 @@ impl World {
                     let worker = SimWorker::new(&run, &run_uid, u32::try_from(index).unwrap(), &name, now, plan, self.habits.clone());
                     self.workers.lock().unwrap().insert(format!("{address}:7070"), worker);
                 }
+            }
+        }
+    }
+
+    /// The pod of a loader, and the next one where the last was lost.
+    fn make_loader(&self, store: &mut Store, job: &Value) {
+        let name = job["metadata"]["name"].as_str().unwrap();
+        let mut loaders = self.loaders.lock().unwrap();
+        let of_job: Vec<&SimLoader> = loaders.values().filter(|loader| loader.job == *job["metadata"]["uid"].as_str().unwrap()).collect();
+        if of_job.iter().any(|loader| !loader.was_lost()) {
+            return;
+        }
+        let pod_name = format!("{name}-{}", of_job.len());
+        let run_uid = labels(job)["crucible.dev/run-uid"].clone();
+        let run = store.all("testruns").iter().find(|run| run["metadata"]["uid"] == run_uid.as_str()).unwrap()["metadata"]["name"].as_str().unwrap().to_owned();
+        let mut made = pod(&pod_name, job, 0, "10.1.0.1");
+        made["metadata"].as_object_mut().unwrap().remove("annotations");
+        store.create("pods", SHOP, made).unwrap();
+        let job = job["metadata"]["uid"].as_str().unwrap();
+        loaders.insert(pod_name.clone(), SimLoader::new(&run, &run_uid, job, &pod_name, self.clock.seconds(), &self.habits));
+    }
+
+    /// Loaders end with their pods, and pods with their loaders.
+    fn follow_loaders(&self) {
+        let mut store = self.api.store.lock().unwrap();
+        for loader in self.loaders.lock().unwrap().values_mut().filter(|loader| !loader.gone) {
+            let key = Key { resource: "pods".to_owned(), namespace: SHOP.to_owned(), name: loader.pod.clone() };
+            if store.get(&key).is_err() {
+                loader.gone = true;
+                continue;
+            }
+            if let Some((code, reason, word)) = loader.exit() {
+                let terminated = json!({"exitCode": code, "reason": reason, "message": word});
+                let container = json!([{"name": "loader", "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": {"terminated": terminated}}]);
+                let phase = if code == 0 { "Succeeded" } else { "Failed" };
+                store.merge(&key, &json!({"status": {"phase": phase, "containerStatuses": container}})).unwrap();
+                loader.gone = true;
             }
         }
     }

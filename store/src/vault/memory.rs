@@ -77,6 +77,12 @@ impl MemoryVault {
     }
 }
 
+/// What a listing says of an object: its content stands for itself.
+fn entry(key: &str, body: &Bytes) -> Entry {
+    let digest = <sha2::Sha256 as sha2::Digest>::digest(body);
+    Entry { key: key.to_owned(), bytes: body.len() as u64, modified: None, tag: hex(&digest) }
+}
+
 #[async_trait]
 impl Vault for MemoryVault {
     fn bucket(&self) -> &str {
@@ -91,7 +97,7 @@ impl Vault for MemoryVault {
     async fn head(&self, key: &str) -> Result<Entry, VaultError> {
         let state = self.reachable(key)?;
         let body = state.objects.get(key).ok_or_else(|| not_found(key))?;
-        Ok(Entry { key: key.to_owned(), bytes: body.len() as u64, modified: None })
+        Ok(entry(key, body))
     }
 
     async fn put(&self, key: &str, body: Bytes, _: &str, _: &BTreeMap<String, String>) -> Result<(), VaultError> {
@@ -107,7 +113,7 @@ impl Vault for MemoryVault {
     async fn list(&self, prefix: &str) -> Result<Vec<Entry>, VaultError> {
         let state = self.reachable(prefix)?;
         let below = state.objects.iter().filter(|(key, _)| key.starts_with(prefix));
-        Ok(below.map(|(key, body)| Entry { key: key.clone(), bytes: body.len() as u64, modified: None }).collect())
+        Ok(below.map(|(key, body)| entry(key, body)).collect())
     }
 
     async fn list_after(&self, prefix: &str, after: &str, most: u16) -> Result<Vec<Entry>, VaultError> {
@@ -184,7 +190,7 @@ mod tests {
         let mut text = String::new();
         vault.get("results/a/x").await.unwrap().read_to_string(&mut text).await.unwrap();
         assert_eq!(text, "one\ntwo\n");
-        assert_eq!(vault.list("results/a/").await.unwrap(), [Entry { key: "results/a/x".to_owned(), bytes: 8, modified: None }]);
+        assert_eq!(vault.list("results/a/").await.unwrap(), [entry("results/a/x", &Bytes::from_static(b"one\ntwo\n"))]);
         assert_eq!(vault.list("results/b/").await.unwrap(), []);
         vault.delete("results/a/x").await.unwrap();
         vault.delete("results/a/x").await.unwrap();

@@ -98,7 +98,7 @@ impl Vault for S3Vault {
 
     async fn head(&self, key: &str) -> Result<Entry, VaultError> {
         let answer = self.client.head_object().bucket(&self.bucket).key(key).send().await.map_err(|e| self.error(key, &e))?;
-        Ok(Entry { key: key.to_owned(), bytes: length(answer.content_length()), modified: time(answer.last_modified()) })
+        Ok(Entry { key: key.to_owned(), bytes: length(answer.content_length()), modified: time(answer.last_modified()), tag: tag(answer.e_tag()) })
     }
 
     async fn put(&self, key: &str, body: Bytes, content_type: &str, metadata: &BTreeMap<String, String>) -> Result<(), VaultError> {
@@ -199,7 +199,7 @@ fn signed(request: &PresignedRequest) -> SignedRequest {
 
 /// What a listing says of an object.
 fn entry(object: &aws_sdk_s3::types::Object) -> Entry {
-    Entry { key: object.key().unwrap_or_default().to_owned(), bytes: length(object.size()), modified: time(object.last_modified()) }
+    Entry { key: object.key().unwrap_or_default().to_owned(), bytes: length(object.size()), modified: time(object.last_modified()), tag: tag(object.e_tag()) }
 }
 
 /// What is common to the raw answers of the AWS client.
@@ -228,6 +228,10 @@ fn classify(bucket: String, key: String, status: Option<u16>, code: Option<Strin
 
 fn length(declared: Option<i64>) -> u64 {
     declared.and_then(|length| u64::try_from(length).ok()).unwrap_or_default()
+}
+
+fn tag(said: Option<&str>) -> String {
+    said.unwrap_or_default().trim_start_matches("W/").trim_matches('"').to_owned()
 }
 
 fn time(said: Option<&DateTime>) -> Option<Timestamp> {

@@ -29,6 +29,11 @@ pub fn describe_end(world: &World) -> String {
         let queries = |results: &ResultsStatus| if results.partial { "some".to_owned() } else { results.queries.to_string() };
         let results = status.results.map(|results| format!("{} workers, {} queries, partial {}", results.workers, queries(&results), results.partial));
         writeln!(text, "  results {}", results.unwrap_or_default()).unwrap();
+        let fixtures: Vec<String> =
+            status.fixtures.iter().map(|fixture| format!("{} {:?} with {} rows", fixture.table, fixture.state, fixture.rows.unwrap_or_default())).collect();
+        if !fixtures.is_empty() {
+            writeln!(text, "  fixtures {}", fixtures.join(", ")).unwrap();
+        }
         let workers = status.workers.map(|workers| format!("{} expected, {} succeeded, {} lost", workers.expected, workers.succeeded, workers.lost));
         writeln!(text, "  workers {}", workers.unwrap_or_default()).unwrap();
         let holding: Vec<&str> = status.conditions.iter().filter(|condition| condition.status == "True").map(|condition| condition.type_.as_str()).collect();

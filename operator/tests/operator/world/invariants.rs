@@ -21,7 +21,8 @@ pub fn checks() -> impl Fn(&Key, Option<&Value>, &Value) + Send {
         }
         "jobs" if before.is_none() => {
             let run = labels(after).remove("crucible.dev/run-uid").expect("workers belong to a run");
-            assert!(had_workers.lock().unwrap().insert(run), "the workers of a run are made once");
+            let component = labels(after).remove("app.kubernetes.io/component");
+            assert!(had_workers.lock().unwrap().insert((run, component)), "the workers and the loader of a run are made once");
         }
         _ => {}
     }

@@ -86,6 +86,7 @@ async fn control(world: &World, ctx: &Context, mut woken: tokio::sync::mpsc::Unb
             due.insert(key.uid, Instant::now());
         }
         check_in(world, ctx, &mut checked_in);
+        super::loader::speak(world, ctx).await;
         past.push_back((Instant::now(), world.runs()));
         while past.get(1).is_some_and(|(at, _): &(Instant, Vec<TestRun>)| at.elapsed() >= lag) {
             past.pop_front();

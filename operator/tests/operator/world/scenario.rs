@@ -11,6 +11,8 @@ pub enum When {
     At(f64),
     /// When a run's load has been on for so many seconds.
     Loading { run: &'static str, seconds: f64 },
+    /// When a run's loader has been filling its tables for so many seconds.
+    Filling { run: &'static str, seconds: f64 },
     /// When a run is in a phase.
     Is(&'static str, Phase),
 }
@@ -26,6 +28,10 @@ pub enum Act {
     Delete(&'static str),
     /// A worker's process is killed.
     Kill(&'static str, u32),
+    /// A loader's process is killed.
+    KillLoader(&'static str),
+    /// An object of the bucket gets another content.
+    Rewrite(&'static str),
     /// Object storage goes away, or comes back.
     VaultDown(bool),
     /// The API server goes away, or comes back.
@@ -105,6 +111,28 @@ spec:
       duration: 3s
       target: {mode: one, pods: {namespaces: [sut], labelSelectors: {app: db}}}
       chaos: {podChaos: {action: pod-kill}}
+";
+
+pub const PLAN_WITH_FIXTURES: &str = "
+apiVersion: crucible.dev/v1alpha1
+kind: TestPlan
+metadata: {name: checkout}
+spec:
+  target: {engine: mysql, endpoint: 'mariadb.sut.svc:3306', database: shop, credentialsRef: {name: shop-login}}
+  workload:
+    source:
+      inline: |
+        -- @type: sql
+        -- @name: PointLookup
+        SELECT 1;
+  load:
+    workers: 2
+    stages:
+      - {name: warmup, duration: 2s, vus: 4, measured: false}
+      - {name: steady, duration: 4s, vus: 8}
+  fixtures:
+    - {ref: shop-orders, table: orders}
+    - {ref: Shop_items, table: items}
 ";
 
 pub const SUT_NAMESPACE: &str = "
@@ -196,6 +224,13 @@ impl Scenario {
     pub fn faults(script: &[(When, Act)]) -> Self {
         let objects = vec![("namespaces", SUT_NAMESPACE), ("pods", SUT_POD), ("secrets", SECRET), ("testplans", PLAN_WITH_FAULTS), ("testruns", RUN_A)];
         Self { objects, script: script.to_vec(), ..Self::happy() }
+    }
+
+    /// One run of a plan with two datasets, with something else happening.
+    pub fn fixtures(script: &[(When, Act)]) -> Self {
+        let objects = vec![("secrets", SECRET), ("testplans", PLAN_WITH_FIXTURES), ("testruns", RUN_A)];
+        let stored = vec![("fixtures/shop-orders/part-0.parquet", "rows"), ("fixtures/Shop_items/a.csv.gz", "rows"), ("fixtures/Shop_items/b.csv", "more rows")];
+        Self { objects, stored, script: script.to_vec(), ..Self::happy() }
     }
 
     /// The same with something happening.

@@ -42,6 +42,8 @@ pub struct Habits {
     pub preflight: Option<(&'static str, &'static str)>,
     /// Whether what is uploaded differs from what was reported.
     pub corrupt: bool,
+    /// What a loader finds wrong with the files.
+    pub files: Option<(&'static str, &'static str)>,
 }
 
 /// One worker.
