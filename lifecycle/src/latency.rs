@@ -70,7 +70,9 @@ mod tests {
 
     #[test]
     fn rates_and_spans_have_the_unit_that_fits() {
-        for (number, text) in [(0.0, "0 B/s"), (999.4, "999 B/s"), (1_500.0, "1.5 kB/s"), (48_230_000.0, "48.2 MB/s"), (1.25e12, "1250.0 GB/s"), (f64::NAN, "0 B/s")] {
+        for (number, text) in
+            [(0.0, "0 B/s"), (999.4, "999 B/s"), (1_500.0, "1.5 kB/s"), (48_230_000.0, "48.2 MB/s"), (1.25e12, "1250.0 GB/s"), (f64::NAN, "0 B/s")]
+        {
             assert_eq!(rate(number), text);
         }
         for (seconds, text) in [(0, "0s"), (59, "59s"), (130, "2m10s"), (11_100, "3h5m")] {

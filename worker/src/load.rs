@@ -87,9 +87,9 @@ fn begin(plan: &Path, token: &Path, credentials: &Path, operator: &str) -> Resul
     let token = std::fs::read_to_string(token).map_err(|error| missing("the run's token", token, &error))?.trim_end().to_owned();
     let secret = |name: &str| {
         let path: PathBuf = credentials.join(name);
-        std::fs::read_to_string(&path).map(|text| text.trim_end_matches(['\r', '\n']).to_owned()).map_err(|error| {
-            outcome::failure(Reason::SecretNotFound, format!("The loader could not begin: failed to read {}: {error}", path.display()))
-        })
+        std::fs::read_to_string(&path)
+            .map(|text| text.trim_end_matches(['\r', '\n']).to_owned())
+            .map_err(|error| outcome::failure(Reason::SecretNotFound, format!("The loader could not begin: failed to read {}: {error}", path.display())))
     };
     let endpoint = Endpoint::of(&frozen.spec.target, secret("username")?, secret("password")?)?;
     let link = Link::new(Http::default(), operator, token, &frozen).map_err(|why| outcome::failure(Reason::FixtureLoadFailed, why))?;

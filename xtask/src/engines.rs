@@ -138,6 +138,14 @@ pub fn suite(server: Server, words: &[&str]) -> Result<Command> {
     Ok(shell)
 }
 
+/// A command that runs with the variables of servers which are up.
+pub fn beside(servers: &[Server], command: &[&str]) -> Command {
+    let mut shell = program::command("sh");
+    let variables: Vec<String> = servers.iter().map(|server| format!("eval \"$({} env)\";", server.script().display())).collect();
+    shell.current_dir(paths::repository()).arg("-c").arg(format!("{} exec \"$@\"", variables.join(" "))).arg("sh").args(command);
+    shell
+}
+
 fn test(server: Server) -> Result<()> {
     up(server)?;
     let tested = suite(server, &["-v"]).and_then(|mut suite| program::run(&mut suite));

@@ -49,6 +49,7 @@ impl Args {
         run(&mut total, "unit tests, scenarios and fault sweeps", &rings::units);
         run(&mut total, "Go", &go::run);
         run(&mut total, "engines on real servers", &|| Ok(((), go::engines())));
+        run(&mut total, "fixtures into real servers", &rings::fixtures);
         run(&mut total, "chart", &rings::chart);
         if let Some(cluster) = &cluster {
             let failed_before = total.failed;

@@ -49,7 +49,10 @@ pub fn loader(run: &TestRun, plan: &FrozenPlan, settings: &Settings) -> Job {
             backoff_limit: Some(RESTARTS),
             active_deadline_seconds: Some(i64::try_from(longest).unwrap_or(i64::MAX)),
             pod_failure_policy: Some(failures()),
-            template: PodTemplateSpec { metadata: Some(ObjectMeta { labels: Some(labels), ..ObjectMeta::default() }), spec: Some(job::loader_pod(plan, settings, resources())) },
+            template: PodTemplateSpec {
+                metadata: Some(ObjectMeta { labels: Some(labels), ..ObjectMeta::default() }),
+                spec: Some(job::loader_pod(plan, settings, resources())),
+            },
             ..JobSpec::default()
         }),
         ..Job::default()

@@ -65,7 +65,10 @@ fn check_fixtures(spec: &TestPlanSpec, problems: &mut Problems) {
         match spec.target.engine {
             Engine::Mysql | Engine::Postgres => {}
             Engine::Doris | Engine::Trino | Engine::Cassandra => {
-                problems.add(&path, format!("the fixture {fixture} cannot be loaded into {table}: this version loads no fixtures into {}", spec.target.engine.as_str()));
+                problems.add(
+                    &path,
+                    format!("the fixture {fixture} cannot be loaded into {table}: this version loads no fixtures into {}", spec.target.engine.as_str()),
+                );
             }
         }
         if table.contains('.') {

@@ -169,10 +169,13 @@ fn refused(observed: &Observed, draft: &Draft, report: Option<&LoadReport>) -> O
         match &pod.state {
             PodState::Ended { outcome: Some(outcome), .. } if outcome.failure.is_some() => return outcome.failure.as_ref().map(told),
             PodState::Ended { reason, .. } if reason == "OOMKilled" => {
-                let message = format!("Pod {} was killed for using more memory than its limit of {}; a row group of a file may be too large", pod.name, loader::MEMORY);
+                let message =
+                    format!("Pod {} was killed for using more memory than its limit of {}; a row group of a file may be too large", pod.name, loader::MEMORY);
                 return Some((Reason::FixtureLoaderOutOfMemory, message));
             }
-            PodState::ImagePull(why) if age >= PULL_GRACE => return Some((Reason::ImagePull, format!("The image of pod {} cannot be pulled: {why}", pod.name))),
+            PodState::ImagePull(why) if age >= PULL_GRACE => {
+                return Some((Reason::ImagePull, format!("The image of pod {} cannot be pulled: {why}", pod.name)));
+            }
             PodState::ConfigError(why) if age >= CONFIG_GRACE => return Some((Reason::SecretNotFound, format!("Pod {} cannot be started: {why}", pod.name))),
             PodState::Ended { .. }
             | PodState::ImagePull(_)
@@ -200,12 +203,7 @@ fn late(loader: &LoaderView, fixtures: &[RunFixture]) -> String {
     let pods = loader.pods.found().map(Vec::as_slice).unwrap_or_default();
     let stuck = pods.iter().find_map(|pod| match &pod.state {
         PodState::Unschedulable(why) => Some(format!("; pod {} found no node: {why}", pod.name)),
-        PodState::Starting
-        | PodState::ImagePull(_)
-        | PodState::ConfigError(_)
-        | PodState::Running
-        | PodState::Ended { .. }
-        | PodState::Leaving(_) => None,
+        PodState::Starting | PodState::ImagePull(_) | PodState::ConfigError(_) | PodState::Running | PodState::Ended { .. } | PodState::Leaving(_) => None,
     });
     let open = fixtures.iter().filter(|fixture| !fixture.state.is_ready()).map(|fixture| fixture.table.as_str());
     format!("deadlines.fixtures has passed and these tables are not ready: {}{}", name_some(open), stuck.unwrap_or_default())

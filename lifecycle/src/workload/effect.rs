@@ -8,8 +8,7 @@ use super::{
 };
 
 /// Words that statements begin with which change no rows by themselves.
-const READS: [&str; 14] =
-    ["SELECT", "WITH", "SHOW", "DESCRIBE", "DESC", "EXPLAIN", "VALUES", "TABLE", "USE", "SET", "BEGIN", "START", "COMMIT", "ROLLBACK"];
+const READS: [&str; 14] = ["SELECT", "WITH", "SHOW", "DESCRIBE", "DESC", "EXPLAIN", "VALUES", "TABLE", "USE", "SET", "BEGIN", "START", "COMMIT", "ROLLBACK"];
 
 /// How an engine's text is cut into tokens.
 pub(super) const fn dialect(engine: Engine) -> Dialect {

@@ -96,9 +96,9 @@ fn happen(world: &mut World, event: &str) {
             let fixture = format!("shop-{table}").as_str().into();
             world.plan_mut().spec.fixtures.push(crucible_crds::fixture::FixtureUse { fixture, table: (*table).into() });
         }
-        ["plan", "writes"] => world.plan_mut().spec.workload.source.inline = Some(
-            "-- @type: sql\n-- @name: Pay\nUPDATE orders SET paid = 1 WHERE id = :id\n".to_owned(),
-        ),
+        ["plan", "writes"] => {
+            world.plan_mut().spec.workload.source.inline = Some("-- @type: sql\n-- @name: Pay\nUPDATE orders SET paid = 1 WHERE id = :id\n".to_owned())
+        }
         ["fixture" | "loader", ..] => world.loader.happen(&words, world.now),
         ["chaos", "mesh", "is", "missing"] => world.chaos.missing = true,
         ["namespace", "sut", "lets", "no", "faults", "in"] => world.chaos.closed = true,

@@ -30,8 +30,8 @@ use crucible_lifecycle::{
         names::{self, Role},
     },
     contract::{CONTROL_PORT, FrozenPlan},
-    plan,
     fixture::FixtureView,
+    plan,
     run::observed::{Contender, HolderState, JobView, LeaseView, LoaderPod, LoaderView, Observed, PlanView, PodView},
     seen::Seen,
 };
@@ -311,7 +311,8 @@ impl Reader<'_> {
         match pods.list(&ListParams::default().labels(&of_loader)).await {
             Ok(list) => {
                 let now = self.ctx.clock.now();
-                let view = |pod: &Pod| LoaderPod { name: pod.name_any(), created: pod.creation_timestamp().map_or(now, |created| created.0), state: pods::state(pod) };
+                let view =
+                    |pod: &Pod| LoaderPod { name: pod.name_any(), created: pod.creation_timestamp().map_or(now, |created| created.0), state: pods::state(pod) };
                 let mut views: Vec<LoaderPod> = list.items.iter().map(view).collect();
                 views.sort_by(|a, b| (a.created, &a.name).cmp(&(b.created, &b.name)));
                 Seen::Found(views)
@@ -403,7 +404,12 @@ pub(super) fn job_view(job: &Job, now: Timestamp) -> JobView {
     let conditions = job.status.as_ref().and_then(|status| status.conditions.as_ref());
     let failed = conditions.into_iter().flatten().find(|condition| condition.type_ == "Failed" && condition.status == "True");
     let why = failed.map(|condition| condition.message.clone().or_else(|| condition.reason.clone()).unwrap_or_default());
-    JobView { created: job.creation_timestamp().map_or(now, |created| created.0), deleting: job.metadata.deletion_timestamp.is_some(), create_error: None, failed: why }
+    JobView {
+        created: job.creation_timestamp().map_or(now, |created| created.0),
+        deleting: job.metadata.deletion_timestamp.is_some(),
+        create_error: None,
+        failed: why,
+    }
 }
 
 /// The keys of a Secret, never its values.

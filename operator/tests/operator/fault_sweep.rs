@@ -196,13 +196,14 @@ fn a_fault_that_nobody_serves_fails_the_run_before_any_load() {
 
 #[test]
 fn fixtures_are_loaded_whenever_the_operator_dies() {
-    let expected = ["Completed(VerdictPassed)", "orders Loaded with 4 rows, items Loaded with 13 rows", "run-a:FixturesLoaded", "holds Ready Accepted FixturesReady"];
+    let expected =
+        ["Completed(VerdictPassed)", "orders Loaded with 4 rows, items Loaded with 13 rows", "run-a:FixturesLoaded", "holds Ready Accepted FixturesReady"];
     sweep(&Scenario::fixtures(&[]), &expected);
 }
 
 #[test]
 fn a_second_run_loads_nothing_whenever_the_operator_dies() {
-    let scenario = Scenario::fixtures(&[(When::At(1.0), Act::Create(RUN_B))]);
+    let scenario = Scenario::fixtures(&[(When::Loading { run: "run-a", seconds: 1.5 }, Act::Create(RUN_B))]);
     sweep(&scenario, &["orders Loaded with 4 rows, items Loaded with 13 rows", "orders Found with 4 rows, items Found with 13 rows", "run-b: Pending"]);
 }
 
@@ -214,7 +215,8 @@ fn a_loader_that_is_killed_is_followed_by_another_whenever_the_operator_dies() {
 
 #[test]
 fn files_that_cannot_be_loaded_fail_the_run_whenever_its_operator_dies() {
-    let habits = Habits { files: Some(("FixtureInvalid", "File a.csv.gz of fixture Shop_items: row 3: a quote is opened and never closed")), ..Habits::default() };
+    let habits =
+        Habits { files: Some(("FixtureInvalid", "File a.csv.gz of fixture Shop_items: row 3: a quote is opened and never closed")), ..Habits::default() };
     sweep(&Scenario { habits, ..Scenario::fixtures(&[]) }, &["Loading(SutLeased) Failed(FixtureInvalid)", "run-a:FixtureInvalid"]);
 }
 

@@ -31,10 +31,10 @@ pub mod scenario;
 pub mod worker;
 
 pub use end::describe_end;
+use loader::SimLoader;
 pub use mirror::watch;
 pub use operator::{context, operate, operate_behind};
 use scenario::{Act, Scenario, When};
-use loader::SimLoader;
 use worker::{Habits, SimWorker};
 
 /// When every simulated life begins.
@@ -183,9 +183,12 @@ impl World {
                 let workers = self.workers.lock().unwrap();
                 workers.values().any(|worker| worker.run == *run && worker.loading_for(self.clock.seconds()).is_some_and(|loading| loading >= *seconds))
             }
-            When::Filling { run, seconds } => {
-                self.loaders.lock().unwrap().values().any(|loader| loader.run == *run && loader.filling_for(self.clock.seconds()).is_some_and(|filling| filling >= *seconds))
-            }
+            When::Filling { run, seconds } => self
+                .loaders
+                .lock()
+                .unwrap()
+                .values()
+                .any(|loader| loader.run == *run && loader.filling_for(self.clock.seconds()).is_some_and(|filling| filling >= *seconds)),
             When::Is(run, phase) => {
                 self.runs().iter().any(|one| one.metadata.name.as_deref() == Some(run) && one.status.as_ref().and_then(|status| status.phase) == Some(*phase))
             }

@@ -27,7 +27,13 @@ pub fn holds(kind: Kind, class: Class) -> bool {
         | (Kind::Timestamp { utc: true }, Class::TimestampUtc)
         | (Kind::Uuid, Class::Uuid)
         | (Kind::Json, Class::Json) => true,
-        (Kind::Int { bits, signed }, Class::Int(bytes)) => if signed { bits <= bytes * 8 } else { bits < bytes * 8 },
+        (Kind::Int { bits, signed }, Class::Int(bytes)) => {
+            if signed {
+                bits <= bytes * 8
+            } else {
+                bits < bytes * 8
+            }
+        }
         _ => false,
     }
 }
@@ -151,7 +157,15 @@ mod tests {
 
     #[test]
     fn a_numeric_is_groups_of_four_digits() {
-        let cases = [(0, 0, "0"), (0, 2, "0.00"), (5, 2, "0.05"), (-12_345_678, 3, "-12345.678"), (10_000, 0, "10000"), (1, 9, "0.000000001"), (100_000_000, 4, "10000.0000")];
+        let cases = [
+            (0, 0, "0"),
+            (0, 2, "0.00"),
+            (5, 2, "0.05"),
+            (-12_345_678, 3, "-12345.678"),
+            (10_000, 0, "10000"),
+            (1, 9, "0.000000001"),
+            (100_000_000, 4, "10000.0000"),
+        ];
         for (digits, scale, text) in cases {
             assert_eq!(decimal(digits, scale), text);
         }

@@ -204,7 +204,9 @@ mod tests {
 
     fn shown(text: &str) -> String {
         match read(text.as_bytes(), 7) {
-            Ok(rows) => rows.iter().map(|row| row.iter().map(|field| field.as_deref().unwrap_or("NULL")).collect::<Vec<_>>().join("|")).collect::<Vec<_>>().join(" / "),
+            Ok(rows) => {
+                rows.iter().map(|row| row.iter().map(|field| field.as_deref().unwrap_or("NULL")).collect::<Vec<_>>().join("|")).collect::<Vec<_>>().join(" / ")
+            }
             Err(why) => why,
         }
     }

@@ -191,7 +191,10 @@ mod tests {
 
     #[test]
     fn statements_are_cut_at_semicolons_that_mean_it() {
-        assert_eq!(cut("CREATE TABLE t (a int);\n\nINSERT INTO t VALUES (1);;\n-- done\n", Engine::Mysql), ["1: CREATE TABLE t (a int)", "3: INSERT INTO t VALUES (1)"]);
+        assert_eq!(
+            cut("CREATE TABLE t (a int);\n\nINSERT INTO t VALUES (1);;\n-- done\n", Engine::Mysql),
+            ["1: CREATE TABLE t (a int)", "3: INSERT INTO t VALUES (1)"]
+        );
         assert_eq!(cut("SELECT ';', \"a;b\", `c;d`; SELECT 'it''s; \\'; x'", Engine::Mysql), ["1: SELECT ';', \"a;b\", `c;d`", "1: SELECT 'it''s; \\'; x'"]);
         assert_eq!(cut("/* a; b */ SELECT 1; # c; d\nSELECT 2 -- e; f\n;", Engine::Mysql), ["1: /* a; b */ SELECT 1", "1: # c; d\nSELECT 2 -- e; f"]);
         assert_eq!(cut("/*!40101 SET NAMES utf8 */;\nSELECT 1", Engine::Mysql), ["1: /*!40101 SET NAMES utf8 */", "2: SELECT 1"]);
@@ -204,7 +207,10 @@ mod tests {
     fn what_cannot_be_run_is_named_by_its_line() {
         assert_eq!(cut("SELECT 1;\nSELECT 'x", Engine::Mysql)[1], "line 2: it has a literal or a comment that never ends");
         assert_eq!(cut("DELIMITER //\nSELECT 1//;", Engine::Mysql), ["line 1: DELIMITER is a word of a client program, not of the database"]);
-        assert_eq!(cut("COPY t (a) FROM stdin;\n1\n\\.\n", Engine::Postgres), ["line 1: COPY … FROM stdin is not for dumps that are run: make it with --inserts"]);
+        assert_eq!(
+            cut("COPY t (a) FROM stdin;\n1\n\\.\n", Engine::Postgres),
+            ["line 1: COPY … FROM stdin is not for dumps that are run: make it with --inserts"]
+        );
         assert_eq!(cut("\\connect shop\nSELECT 1;", Engine::Postgres), ["line 1: \\connect is a word of a client program, not of the database"]);
     }
 }

@@ -1,10 +1,6 @@
 //! The SQL that the two engines are asked with. Names are quoted by their own rules; nothing else comes from outside.
 
-use crucible_lifecycle::{
-    build::names::short_hash,
-    contract::TableRecipe,
-    fixture::Comment,
-};
+use crucible_lifecycle::{build::names::short_hash, contract::TableRecipe, fixture::Comment};
 
 use super::{
     tally::{Sum, sum_of},
@@ -109,7 +105,13 @@ impl Dialect {
     /// An empty table as the recipe and the files say.
     pub fn create(self, table: &str, recipe: &TableRecipe, columns: &[Column]) -> Result<Vec<String>, String> {
         let mut parts = Vec::with_capacity(columns.len() + 1);
-        if let Some(unknown) = recipe.columns.iter().map(|column| &*column.name).chain(recipe.primary_key.iter().map(String::as_str)).find(|name| !columns.iter().any(|column| column.name == **name)) {
+        if let Some(unknown) = recipe
+            .columns
+            .iter()
+            .map(|column| &*column.name)
+            .chain(recipe.primary_key.iter().map(String::as_str))
+            .find(|name| !columns.iter().any(|column| column.name == **name))
+        {
             return Err(format!("the files have no column {unknown}, which the fixture names"));
         }
         for column in columns {
@@ -231,9 +233,9 @@ impl Dialect {
             (Self::Postgres, Sum::Days) => format!("{name} - DATE '1970-01-01'"),
             (Self::Mysql, Sum::Micros) => format!("TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', {name})"),
             // By whole seconds and the rest, because older versions answer with floating point.
-            (Self::Postgres, Sum::Micros) => format!(
-                "EXTRACT(EPOCH FROM DATE_TRUNC('second', {name}))::bigint::numeric * 1000000 + EXTRACT(MICROSECONDS FROM {name})::bigint % 1000000"
-            ),
+            (Self::Postgres, Sum::Micros) => {
+                format!("EXTRACT(EPOCH FROM DATE_TRUNC('second', {name}))::bigint::numeric * 1000000 + EXTRACT(MICROSECONDS FROM {name})::bigint % 1000000")
+            }
         }
     }
 

@@ -191,7 +191,8 @@ impl Flow {
     fn read_csv(&self, stored: &StoredFile, contents: &FileContents, encoder: &mut Encoder) -> Result<(), Trouble> {
         let fixture = &self.recipe.fixture;
         let failed = |error: CsvError| of_csv(fixture, stored, error);
-        let mut csv = Csv::new(decompressed(&stored.key, self.bucket.open(stored, Some(self.number))).map_err(|error| of_csv(fixture, stored, CsvError::Read(error)))?);
+        let mut csv =
+            Csv::new(decompressed(&stored.key, self.bucket.open(stored, Some(self.number))).map_err(|error| of_csv(fixture, stored, CsvError::Read(error)))?);
         let mut row = Row::default();
         if !csv.next(&mut row).map_err(failed)? {
             return Ok(());

@@ -45,7 +45,8 @@ pub struct Link {
 impl Link {
     /// The link of a run's loader.
     pub fn new(http: Http, operator: &str, token: String, plan: &FrozenPlan) -> Result<Self, String> {
-        let uri = format!("{}{LOAD_PATH}", operator.trim_end_matches('/')).parse().map_err(|error| format!("The operator's address cannot be used: {error}"))?;
+        let uri =
+            format!("{}{LOAD_PATH}", operator.trim_end_matches('/')).parse().map_err(|error| format!("The operator's address cannot be used: {error}"))?;
         let run = &plan.run;
         let board = LoadReport {
             protocol: PROTOCOL,
@@ -82,8 +83,11 @@ impl Link {
             let report = LoadReport { wants_recipe: true, ..self.board().clone() };
             match self.exchange(&report).await {
                 Ok(LoadAnswer { recipe: Some(recipe), .. }) => {
-                    self.board().tables =
-                        recipe.tables.iter().map(|table| TableReport { fixture: table.fixture.clone(), table: table.table.clone(), ..TableReport::default() }).collect();
+                    self.board().tables = recipe
+                        .tables
+                        .iter()
+                        .map(|table| TableReport { fixture: table.fixture.clone(), table: table.table.clone(), ..TableReport::default() })
+                        .collect();
                     let keys = recipe.tables.iter().flat_map(|table| table.files.iter().map(|file| file.key.clone()));
                     *lock(&self.order) = keys.collect();
                     return Ok(recipe);

@@ -19,7 +19,9 @@ const PACKET: usize = 1 << 20;
 pub async fn connect(endpoint: &Endpoint) -> Result<Conn, SqlError> {
     let tls = match endpoint.tls {
         TlsMode::Disable => None,
-        TlsMode::Verify => Some(SslOpts::default().with_root_certs(Endpoint::authorities().map(|path| std::path::PathBuf::from(path).into()).into_iter().collect())),
+        TlsMode::Verify => {
+            Some(SslOpts::default().with_root_certs(Endpoint::authorities().map(|path| std::path::PathBuf::from(path).into()).into_iter().collect()))
+        }
         TlsMode::InsecureSkipVerify => Some(SslOpts::default().with_danger_accept_invalid_certs(true).with_danger_skip_domain_validation(true)),
     };
     let options = OptsBuilder::default()
@@ -62,7 +64,11 @@ pub async fn load(connection: &mut Conn, sql: &str, bytes: Vec<u8>, rows: u64) -
     {
         return Err(warning);
     }
-    if taken == rows { Ok(()) } else { Err(SqlError { state: "HY000".to_owned(), code: None, message: format!("of {rows} rows {taken} were taken"), row: None }) }
+    if taken == rows {
+        Ok(())
+    } else {
+        Err(SqlError { state: "HY000".to_owned(), code: None, message: format!("of {rows} rows {taken} were taken"), row: None })
+    }
 }
 
 /// The first of the warnings: what it is about, as an error would have it.
@@ -93,7 +99,11 @@ fn row_in(message: &str) -> Option<u64> {
 }
 
 fn without_row(message: &str) -> Cow<'_, str> {
-    if row_in(message).is_some() { message.rsplit_once(" at row ").map_or(Cow::Borrowed(message), |(before, _)| Cow::Borrowed(before)) } else { Cow::Borrowed(message) }
+    if row_in(message).is_some() {
+        message.rsplit_once(" at row ").map_or(Cow::Borrowed(message), |(before, _)| Cow::Borrowed(before))
+    } else {
+        Cow::Borrowed(message)
+    }
 }
 
 /// What to do about a server that takes no rows from its clients.

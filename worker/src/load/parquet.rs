@@ -11,7 +11,9 @@ use crucible_lifecycle::contract::StoredFile;
 use parquet::{
     basic::{ConvertedType, LogicalType, TimeUnit, Type},
     column::reader::{ColumnReader, ColumnReaderImpl, get_typed_column_reader},
-    data_type::{BoolType, ByteArray, ByteArrayType, DataType, DoubleType, FixedLenByteArray, FixedLenByteArrayType, FloatType, Int32Type, Int64Type, Int96, Int96Type},
+    data_type::{
+        BoolType, ByteArray, ByteArrayType, DataType, DoubleType, FixedLenByteArray, FixedLenByteArrayType, FloatType, Int32Type, Int64Type, Int96, Int96Type,
+    },
     errors::{ParquetError, Result as ParquetResult},
     file::{
         reader::{ChunkReader, FileReader, Length, SerializedFileReader},
@@ -220,10 +222,14 @@ fn column(descriptor: &ColumnDescriptor) -> Result<FileColumn, String> {
         (None, ConvertedType::NONE | ConvertedType::INT_64, Type::INT64) => int(64, true)?,
         (None, _, Type::FLOAT) => Kind::Float32,
         (None, _, Type::DOUBLE) => Kind::Float64,
-        (Some(LogicalType::String | LogicalType::Enum), _, Type::BYTE_ARRAY) | (None, ConvertedType::UTF8 | ConvertedType::ENUM, Type::BYTE_ARRAY) => Kind::Text,
+        (Some(LogicalType::String | LogicalType::Enum), _, Type::BYTE_ARRAY) | (None, ConvertedType::UTF8 | ConvertedType::ENUM, Type::BYTE_ARRAY) => {
+            Kind::Text
+        }
         (Some(LogicalType::Json), _, Type::BYTE_ARRAY) | (None, ConvertedType::JSON, Type::BYTE_ARRAY) => Kind::Json,
         (Some(LogicalType::Uuid), _, Type::FIXED_LEN_BYTE_ARRAY) if descriptor.type_length() == 16 => Kind::Uuid,
-        (Some(LogicalType::Bson), _, Type::BYTE_ARRAY) | (None, ConvertedType::NONE | ConvertedType::BSON, Type::BYTE_ARRAY | Type::FIXED_LEN_BYTE_ARRAY) => Kind::Bytes,
+        (Some(LogicalType::Bson), _, Type::BYTE_ARRAY) | (None, ConvertedType::NONE | ConvertedType::BSON, Type::BYTE_ARRAY | Type::FIXED_LEN_BYTE_ARRAY) => {
+            Kind::Bytes
+        }
         (logical, converted, physical) => {
             let what = logical.map_or_else(|| format!("{converted:?}"), |logical| format!("{logical:?}"));
             return Err(format!("column {path} is {what} in {physical}, which has no mapping to a column of a table"));

@@ -52,7 +52,11 @@ pub async fn load(connection: &mut PgConnection, sql: &str, bytes: Vec<u8>, rows
     let mut copy = connection.copy_in_raw(sql).await.map_err(|error| of(&error))?;
     copy.send(bytes).await.map_err(|error| of(&error))?;
     let taken = copy.finish().await.map_err(|error| of(&error))?;
-    if taken == rows { Ok(()) } else { Err(SqlError { state: "HY000".to_owned(), code: None, message: format!("of {rows} rows {taken} were taken"), row: None }) }
+    if taken == rows {
+        Ok(())
+    } else {
+        Err(SqlError { state: "HY000".to_owned(), code: None, message: format!("of {rows} rows {taken} were taken"), row: None })
+    }
 }
 
 fn of(error: &sqlx::Error) -> SqlError {

@@ -76,7 +76,12 @@ impl SqlError {
 
     /// Whether the connection is gone, or the server says that it cannot now.
     pub fn may_pass(&self) -> bool {
-        self.state.is_empty() || self.state.starts_with("08") || self.state.starts_with("57P") || matches!(self.state.as_str(), "40001" | "40P01" | "53300") || self.code == Some(1213) || self.code == Some(1205)
+        self.state.is_empty()
+            || self.state.starts_with("08")
+            || self.state.starts_with("57P")
+            || matches!(self.state.as_str(), "40001" | "40P01" | "53300")
+            || self.code == Some(1213)
+            || self.code == Some(1205)
     }
 
     /// The trouble that it is, said of `what`.
@@ -175,7 +180,8 @@ impl Session {
         };
         sent.map(|()| rows).map_err(|error| {
             let Layout { fixture, table, .. } = layout;
-            let place = error.row.map_or_else(|| format!("rows {first_row} to {}", first_row + rows.saturating_sub(1)), |row| format!("row {}", first_row + row - 1));
+            let place =
+                error.row.map_or_else(|| format!("rows {first_row} to {}", first_row + rows.saturating_sub(1)), |row| format!("row {}", first_row + row - 1));
             error.trouble(&format!("Table {table} does not take {place} of file {file} of fixture {fixture}"))
         })
     }

@@ -12,7 +12,7 @@ use crucible_lifecycle::{
 use super::{
     dump::{Dump, DumpError},
     encode::{Layout, Wire},
-    engine::{Dialect, beside, aside},
+    engine::{Dialect, aside, beside},
     flow::{self, Contents, FileContents, Flow},
     link::Link,
     object::Bucket,
@@ -139,7 +139,8 @@ impl Loader {
 
     fn not_ours(&self) -> Trouble {
         let TableRecipe { fixture, table, .. } = &*self.recipe;
-        let message = format!("Table {table} was not loaded by Crucible, so it is left alone; fixture {fixture} has to say replaceExisting for its rows to be given up");
+        let message =
+            format!("Table {table} was not loaded by Crucible, so it is left alone; fixture {fixture} has to say replaceExisting for its rows to be given up");
         Trouble::refused(Reason::FixtureTableNotOurs, message)
     }
 
@@ -400,7 +401,9 @@ impl Hand<'_> {
         match cutting.await {
             Ok(Ok(())) => {}
             Ok(Err(DumpError::Statement(line, why))) => return Err(flow::wrong(&fixture, file, &format!("the statement of line {line}: {why}"))),
-            Ok(Err(DumpError::Read(error))) => return Err(Trouble::in_error(&error, |why| flow::wrong(&fixture, file, &format!("it cannot be unpacked: {why}")))),
+            Ok(Err(DumpError::Read(error))) => {
+                return Err(Trouble::in_error(&error, |why| flow::wrong(&fixture, file, &format!("it cannot be unpacked: {why}"))));
+            }
             Err(error) => return Err(flow::wrong(&fixture, file, &format!("its reader broke off ({error})"))),
         }
         self.loader.tell(|report| report.files += 1);
@@ -466,6 +469,9 @@ mod tests {
         assert_eq!(order(&first, &columns(&[("b", Kind::Date), ("a", Kind::Text)])), Ok(vec![1, 0]));
         assert_eq!(order(&first, &columns(&[("a", Kind::Text)])), Err("it has no column b".to_owned()));
         assert_eq!(order(&first, &columns(&[("a", Kind::Text), ("b", Kind::Date), ("c", Kind::Bool)])), Err("it has a column c".to_owned()));
-        assert_eq!(order(&first, &columns(&[("a", Kind::Text), ("b", Kind::Timestamp { utc: true })])), Err("its column b is timestamp in UTC and not date".to_owned()));
+        assert_eq!(
+            order(&first, &columns(&[("a", Kind::Text), ("b", Kind::Timestamp { utc: true })])),
+            Err("its column b is timestamp in UTC and not date".to_owned())
+        );
     }
 }

@@ -7,11 +7,12 @@ use anyhow::Result;
 use super::licences;
 use super::tally::{self, Tally, say_into_log};
 use crate::cluster::Cluster;
+use crate::engines::{self, Server};
 use crate::tools::{self, Tool};
 use crate::{chart, paths, program, say};
 
 /// The tests that need what the command starts. Cargo leaves them out unless they are named.
-const ON_THE_CLUSTER: [&str; 6] = ["--test", "stories", "--test", "postgres", "--test", "s3"];
+const ON_THE_CLUSTER: [&str; 8] = ["--test", "stories", "--test", "postgres", "--test", "s3", "--test", "fixtures"];
 
 fn cargo(arguments: &[&str]) -> Command {
     let mut cargo = program::command("cargo");
@@ -70,6 +71,22 @@ pub fn chart() -> Result<((), Tally)> {
         total.add(Tally::one(render.0 && render.1.contains("kind: Deployment")));
     }
     Ok(((), total))
+}
+
+/// The loader of fixtures against real MariaDB and PostgreSQL, each with an empty data directory.
+pub fn fixtures() -> Result<((), Tally)> {
+    let servers = [Server::Mariadb, Server::Postgres];
+    let tested = servers.iter().try_for_each(|server| engines::up(*server).map(drop)).and_then(|()| {
+        let words = ["cargo", "test", "--workspace", "--test", "fixtures", "--", "--show-output", "--test-threads=3"];
+        let mut tests = engines::beside(&servers, &words);
+        tests.env("CARGO_TERM_COLOR", "never").env("RUST_BACKTRACE", "0");
+        let (content, said) = say_into_log("fixtures", &mut tests)?;
+        Ok(((), tally::of_libtest(&said, content)))
+    });
+    for server in servers {
+        engines::down(server)?;
+    }
+    tested
 }
 
 /// The ledger against the Postgres of the cluster, in databases that the tests make and drop.

@@ -1,7 +1,7 @@
 //! A loader as the contract describes it: it asks what to load, says how far it is, and stays until it is told to go.
 
 use crucible_crds::test_run::TableState;
-use crucible_lifecycle::contract::{Failure, LoadRecipe, LoadReport, LoaderState, PROTOCOL, TableReport, TableRecipe, WorkerOutcome, WorkerState, exit};
+use crucible_lifecycle::contract::{Failure, LoadRecipe, LoadReport, LoaderState, PROTOCOL, TableRecipe, TableReport, WorkerOutcome, WorkerState, exit};
 use crucible_operator::{Context, loaders};
 
 use super::{SHOP, World, worker::Habits};
@@ -132,7 +132,11 @@ pub async fn speak(world: &World, ctx: &Context) {
         let Some(loader) = loaders.get_mut(&pod) else { continue };
         loader.stopped |= answer.stop;
         if let Some(recipe) = answer.recipe {
-            loader.tables = recipe.tables.iter().map(|table| TableReport { fixture: table.fixture.clone(), table: table.table.clone(), ..TableReport::default() }).collect();
+            loader.tables = recipe
+                .tables
+                .iter()
+                .map(|table| TableReport { fixture: table.fixture.clone(), table: table.table.clone(), ..TableReport::default() })
+                .collect();
             loader.recipe = Some((world.clock.seconds(), recipe));
         }
     }

@@ -229,7 +229,8 @@ impl Scenario {
     /// One run of a plan with two datasets, with something else happening.
     pub fn fixtures(script: &[(When, Act)]) -> Self {
         let objects = vec![("secrets", SECRET), ("testplans", PLAN_WITH_FIXTURES), ("testruns", RUN_A)];
-        let stored = vec![("fixtures/shop-orders/part-0.parquet", "rows"), ("fixtures/Shop_items/a.csv.gz", "rows"), ("fixtures/Shop_items/b.csv", "more rows")];
+        let stored =
+            vec![("fixtures/shop-orders/part-0.parquet", "rows"), ("fixtures/Shop_items/a.csv.gz", "rows"), ("fixtures/Shop_items/b.csv", "more rows")];
         Self { objects, stored, script: script.to_vec(), ..Self::happy() }
     }
 
