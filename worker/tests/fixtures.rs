@@ -63,7 +63,7 @@ async fn parquet_of_every_type_is_loaded_and_found_again(mut db: Database) {
     assert_eq!(shown[3], format!("4|-4|-40.04|NULL|1970-01-05|2026-03-07 23:59:58.000004|{no}|2"));
     let hex = if db.is_mysql() { "LOWER(HEX(raw))" } else { "encode(raw, 'hex')" };
     assert_eq!(db.query(&format!("SELECT {hex} FROM {} WHERE id = 1", db.name())).await, ["000109ff5c"]);
-    let comment = db.comment(&db.table).await.unwrap();
+    let comment = db.own_comment().await.unwrap();
     assert!(comment.starts_with("crucible fixture=shop digest=d1 rows=5 checksum=") && !comment.ends_with("dirty"), "{comment}");
 
     let again = stage.load(FixtureFormat::Parquet).await;
@@ -96,13 +96,13 @@ async fn a_table_that_a_run_may_have_written_to_is_loaded_anew(mut db: Database)
     assert_eq!(stage.load(FixtureFormat::Csv).await.said(), "Loaded 3 rows");
     stage.recipe(|recipe| recipe.writes = true);
     assert_eq!(stage.load(FixtureFormat::Csv).await.said(), "Found 3 rows");
-    assert!(db.comment(&db.table).await.unwrap().ends_with(" dirty"));
+    assert!(db.own_comment().await.unwrap().ends_with(" dirty"));
     stage.recipe(|recipe| recipe.writes = false);
     assert_eq!(stage.load(FixtureFormat::Csv).await.said(), "Loaded 3 rows");
     stage.put("a.csv", csv(1..6));
     stage.recipe(|recipe| recipe.digest = "d2".into());
     assert_eq!(stage.load(FixtureFormat::Csv).await.said(), "Loaded 5 rows");
-    assert!(db.comment(&db.table).await.unwrap().contains("digest=d2 rows=5"));
+    assert!(db.own_comment().await.unwrap().contains("digest=d2 rows=5"));
     db.has_only_its_table().await;
 }
 
@@ -159,7 +159,7 @@ async fn a_value_that_does_not_fit_is_named_by_row_and_column(mut db: Database) 
         stage.load(FixtureFormat::Csv).await.said(),
         "FixtureInvalid: File fixtures/shop/a.csv of fixture shop: row 2, column name: the text is not UTF-8"
     );
-    assert_eq!(db.comment(&db.table).await, None, "nothing came under the real name");
+    assert_eq!(db.own_comment().await, None, "nothing came under the real name");
 }
 
 async fn a_loader_killed_at_any_moment_leaves_no_half_of_a_table(mut db: Database) {
@@ -175,7 +175,7 @@ async fn a_loader_killed_at_any_moment_leaves_no_half_of_a_table(mut db: Databas
     for delay in [20, 60, 120, 200, 300, 450, 600, 800, 1000, 1300, 1700] {
         stage.kill_after(FixtureFormat::Csv, Duration::from_millis(delay)).await;
         let rows = db.count().await;
-        let comment = db.comment(&db.table).await.unwrap();
+        let comment = db.own_comment().await.unwrap();
         assert!(comment.contains(&format!("rows={rows} ")), "killed after {delay} ms: {rows} rows under {comment}");
         assert!(rows == 3 || rows == 120_000, "killed after {delay} ms: {rows} rows");
         seen.insert(rows);
@@ -244,7 +244,7 @@ async fn refused(db: &mut Database, format: FixtureFormat, files: &[(&str, Vec<u
     }
     let said = stage.load(format).await.said();
     assert!(said.starts_with(expected), "expected {expected}\n    said {said}");
-    assert_eq!(db.comment(&db.table).await, None, "{said}: nothing came under the real name");
+    assert_eq!(db.own_comment().await, None, "{said}: nothing came under the real name");
 }
 
 async fn a_file_that_changes_is_not_mixed(mut db: Database) {
@@ -256,7 +256,7 @@ async fn a_file_that_changes_is_not_mixed(mut db: Database) {
     stage.trouble(Trouble::Gone);
     let said = stage.load(FixtureFormat::Csv).await.said();
     assert_eq!(said, "FixtureChanged: File fixtures/shop/a.csv changed while it was being loaded: the bucket answers 404 Not Found NoSuchKey");
-    assert_eq!(db.comment(&db.table).await, None);
+    assert_eq!(db.own_comment().await, None);
 }
 
 async fn a_bucket_that_is_away_holds_up_and_one_that_refuses_ends(db: Database) {
@@ -288,7 +288,7 @@ async fn a_table_is_emptied_and_filled_where_it_is(mut db: Database) {
     stage.put("a.csv", csv(1..150_001));
     stage.recipe(|recipe| recipe.digest = "d3".into());
     stage.kill_when_loading(FixtureFormat::Csv).await;
-    assert_eq!(db.comment(&db.table).await.unwrap(), "crucible loading");
+    assert_eq!(db.own_comment().await.unwrap(), "crucible loading");
     assert_eq!(stage.load(FixtureFormat::Csv).await.said(), "Loaded 150000 rows");
 }
 
@@ -302,7 +302,7 @@ async fn what_the_database_changes_on_the_way_is_found_out(mut db: Database) {
     let expected =
         format!("FixtureVerifyFailed: Table {} does not hold what was loaded from fixture shop: column id: a sum of 6 was expected and 9 found", db.table);
     assert_eq!(said, expected);
-    assert_eq!(db.comment(&db.table).await.unwrap(), "crucible loading", "it is not believed");
+    assert_eq!(db.own_comment().await.unwrap(), "crucible loading", "it is not believed");
 }
 
 async fn a_dump_is_run_once_and_again_after_it_was_broken_off(mut db: Database) {

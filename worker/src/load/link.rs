@@ -9,7 +9,7 @@ use std::{
 use crucible_lifecycle::contract::{Failure, FrozenPlan, LOAD_PATH, LoadAnswer, LoadRecipe, LoadReport, LoaderState, MOST_KEYS, PROTOCOL, TableReport};
 use hyper::Uri;
 use tokio::{
-    sync::watch,
+    sync::{Notify, watch},
     time::{Instant, sleep},
 };
 
@@ -37,6 +37,8 @@ pub struct Link {
     /// The keys of all files in the order in which they are read, so that addresses are asked for ahead.
     order: Mutex<Vec<String>>,
     stopped: watch::Sender<bool>,
+    /// Something is to be told at once.
+    news: Notify,
     /// When the whole of it has to be over.
     deadline: Instant,
     run_id: String,
@@ -67,6 +69,7 @@ impl Link {
             addresses: Mutex::default(),
             order: Mutex::default(),
             stopped: watch::Sender::new(false),
+            news: Notify::new(),
             deadline: Instant::now() + plan.spec.deadlines.fixtures.span(),
             run_id: run.id.clone(),
         })
@@ -138,7 +141,11 @@ impl Link {
     /// Changes what is told of a table.
     pub fn tell(&self, table: usize, change: impl FnOnce(&mut TableReport)) {
         if let Some(report) = self.board().tables.get_mut(table) {
+            let before = report.state;
             change(report);
+            if report.state != before {
+                self.news.notify_one();
+            }
         }
     }
 
@@ -146,6 +153,7 @@ impl Link {
     pub fn enter(&self, state: LoaderState, failure: Option<Failure>) {
         let mut board = self.board();
         (board.state, board.failure) = (state, failure);
+        self.news.notify_one();
     }
 
     /// Tells the operator how far the loader is, for as long as it lives.
@@ -155,7 +163,7 @@ impl Link {
             if let Err(error) = self.exchange(&report).await {
                 tracing::debug!(%error, "failed to tell the operator how far the loader is, trying on");
             }
-            sleep(EVERY).await;
+            tokio::select! { () = sleep(EVERY) => {} () = self.news.notified() => {} }
         }
     }
 
