@@ -18,12 +18,13 @@ DATA=$STATE/$NAME
 CERTIFICATE=$STATE/certificate.pem
 PASSWORD=crucible-test-only
 
-# certificate makes the one certificate of all servers: for localhost, signed by itself, gone with the state.
+# certificate makes the one certificate of all servers: for localhost, signed by itself, gone with the state. No authority by its own
+# word: rustls takes none for a server.
 certificate() {
     mkdir -p "$STATE"
     chmod 755 "$STATE"
     [ -s "$STATE/key.pem" ] || openssl req -x509 -newkey rsa:2048 -nodes -days 3650 -subj /CN=localhost \
-        -addext subjectAltName=DNS:localhost -keyout "$STATE/key.pem" -out "$CERTIFICATE" 2>/dev/null
+        -addext subjectAltName=DNS:localhost -addext basicConstraints=critical,CA:FALSE -keyout "$STATE/key.pem" -out "$CERTIFICATE" 2>/dev/null
 }
 
 # own gives a directory to the user that the server runs as: a database refuses to be root.

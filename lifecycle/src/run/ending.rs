@@ -57,8 +57,10 @@ fn quiet(pods: &Seen<Vec<PodView>>) -> bool {
 
 /// Whether no loader of the run can send rows any more.
 fn loader_is_quiet(observed: &Observed, draft: &Draft) -> bool {
+    if draft.status.fixtures.is_empty() {
+        return true;
+    }
     match &observed.loader.pods {
-        _ if draft.status.fixtures.is_empty() => true,
         Seen::Absent => true,
         Seen::Found(pods) => pods.iter().all(|pod| matches!(pod.state, PodState::Ended { .. })),
         Seen::Unreadable(_) => false,

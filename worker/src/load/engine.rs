@@ -94,12 +94,20 @@ impl Dialect {
 
     /// An empty table with the columns and keys of another.
     pub fn create_like(self, table: &str, of: &str) -> Vec<String> {
-        let (name, of) = (self.name(table), self.name(of));
-        let create = match self {
-            Self::Mysql => format!("CREATE TABLE {name} LIKE {of}"),
-            Self::Postgres => format!("CREATE TABLE {name} (LIKE {of} INCLUDING ALL)"),
-        };
-        vec![create, self.set_comment(table, &Comment::Loading)]
+        let (name, of, comment) = (self.name(table), self.name(of), self.set_comment(table, &Comment::Loading));
+        match self {
+            Self::Mysql => vec![format!("CREATE TABLE {name} LIKE {of}"), comment],
+            Self::Postgres => vec![format!("CREATE TABLE {name} (LIKE {of} INCLUDING ALL); {comment}")],
+        }
+    }
+
+    /// An empty table with these columns that says from its first moment that it is being filled.
+    pub fn create_loading(self, table: &str, columns: &str) -> String {
+        let name = self.name(table);
+        match self {
+            Self::Mysql => format!("CREATE TABLE {name} ({columns}) CHARACTER SET utf8mb4 COMMENT = {}", self.literal(&Comment::Loading.to_string())),
+            Self::Postgres => format!("CREATE TABLE {name} ({columns}); {}", self.set_comment(table, &Comment::Loading)),
+        }
     }
 
     /// An empty table as the recipe and the files say.
@@ -126,8 +134,7 @@ impl Dialect {
             let key: Vec<String> = recipe.primary_key.iter().map(|name| self.name(name)).collect();
             parts.push(format!("PRIMARY KEY ({})", key.join(", ")));
         }
-        let engine = if self == Self::Mysql { " CHARACTER SET utf8mb4" } else { "" };
-        Ok(vec![format!("CREATE TABLE {} ({}){engine}", self.name(table), parts.join(", ")), self.set_comment(table, &Comment::Loading)])
+        Ok(vec![self.create_loading(table, &parts.join(", "))])
     }
 
     /// The type that holds every value of a column of a file.

@@ -212,21 +212,11 @@ impl Hand<'_> {
         self.loader.tell(|report| (report.state, report.rows, report.checksum) = (state, rows, Some(checksum)));
     }
 
-    /// Throws away what another loader left half done.
+    /// Throws away what another loader left half done. Names like these are the loaders' own.
     async fn clear(&mut self) -> Result<(), Trouble> {
-        let recipe = Arc::clone(&self.loader.recipe);
-        for (left, may_be_foreign) in [(beside(&recipe.table), false), (aside(&recipe.table), recipe.replace_existing)] {
-            match self.comment(&left).await? {
-                None => {}
-                Some(Comment::Foreign) if !may_be_foreign => {
-                    let message = format!("Table {left} is in the way of loading table {}, and Crucible did not make it", recipe.table);
-                    return Err(Trouble::refused(Reason::FixtureTableNotOurs, message));
-                }
-                Some(_) => {
-                    let sql = self.sql.drop(&left);
-                    self.execute("what was left half done cannot be dropped", &sql).await?;
-                }
-            }
+        for left in [beside(&self.loader.recipe.table), aside(&self.loader.recipe.table)] {
+            let sql = self.sql.drop(&left);
+            self.execute("what was left half done cannot be dropped", &sql).await?;
         }
         Ok(())
     }
@@ -342,9 +332,8 @@ impl Hand<'_> {
         let begun = beside(&recipe.table);
         if self.comment(&begun).await? != Some(Comment::Loading) {
             self.clear().await?;
-            let sql = format!("CREATE TABLE {} (begun INT)", self.sql.name(&begun));
-            let mark = self.sql.set_comment(&begun, &Comment::Loading);
-            self.execute_all("its loading cannot be noted down", &[sql, mark]).await?;
+            let sql = self.sql.create_loading(&begun, "begun INT");
+            self.execute("its loading cannot be noted down", &sql).await?;
         }
         let sql = self.sql.drop(&recipe.table);
         self.execute("it cannot be dropped", &sql).await?;
