@@ -6,7 +6,7 @@ use crucible_crds::{
     TestPlanSpec,
     fixture::FixtureUse,
     observe::PrometheusSource,
-    test_plan::{Deadlines, Load, LoadModel, Metric, Slo, Validity},
+    test_plan::{Deadlines, Engine, Load, LoadModel, Metric, Slo, Validity},
 };
 
 use super::HostPort;

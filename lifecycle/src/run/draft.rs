@@ -224,16 +224,16 @@ pub fn later(instant: Timestamp, span: Duration) -> Timestamp {
 /// What a run that failed for a reason says about the system under test.
 fn outcome_of(reason: Reason) -> Outcome {
     match reason {
+        Reason::WorkerLost | Reason::WorkerOutOfMemory | Reason::WorkerEvicted | Reason::LoadGeneratorFailed | Reason::WorkerDiskFull => Outcome::Invalid,
+        Reason::StopRequested | Reason::AbortRuleFired | Reason::Deleted => Outcome::Aborted,
         Reason::FixtureNotFound
         | Reason::FixtureUnreadable
         | Reason::FixtureInvalid
         | Reason::FixtureChanged
         | Reason::FixtureTableNotOurs
         | Reason::FixtureLoadFailed
-        | Reason::FixturesDeadlineExceeded => Outcome::Inconclusive,
-        Reason::WorkerLost | Reason::WorkerOutOfMemory | Reason::WorkerEvicted | Reason::LoadGeneratorFailed | Reason::WorkerDiskFull => Outcome::Invalid,
-        Reason::StopRequested | Reason::AbortRuleFired | Reason::Deleted => Outcome::Aborted,
-        Reason::ChaosUnavailable
+        | Reason::FixturesDeadlineExceeded
+        | Reason::ChaosUnavailable
         | Reason::ChaosNotAllowed
         | Reason::ChaosNoTarget
         | Reason::SutUnknownHost

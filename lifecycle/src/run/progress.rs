@@ -140,11 +140,8 @@ fn clock_offset(fleet: &Fleet) -> Option<i64> {
 /// The largest share of its processor time that any worker spent on collecting garbage; only once all have told.
 #[expect(clippy::cast_precision_loss, reason = "nanoseconds of processor time stay exact for 104 days")]
 fn garbage_collection_share(fleet: &Fleet) -> Option<String> {
-    let shares: Option<Vec<f64>> = fleet
-        .workers
-        .values()
-        .map(|heard| Some(heard.report.gc_nanos? as f64 / 1e9 / heard.report.cpu_seconds).filter(|share| share.is_finite()))
-        .collect();
+    let shares: Option<Vec<f64>> =
+        fleet.workers.values().map(|heard| Some(heard.report.gc_nanos? as f64 / 1e9 / heard.report.cpu_seconds).filter(|share| share.is_finite())).collect();
     shares?.into_iter().reduce(f64::max).map(|share| format!("{share:.3}"))
 }
 

@@ -124,7 +124,9 @@ fn numeric(to: &mut Vec<u8>, digits: i128, scale: u8) -> Result<(), String> {
     bytes.extend(weight.to_be_bytes());
     bytes.extend((if negative { 0x4000_u16 } else { 0 }).to_be_bytes());
     bytes.extend(u16::from(scale).to_be_bytes());
-    groups.iter().for_each(|group| bytes.extend(group.to_be_bytes()));
+    for group in &groups {
+        bytes.extend(group.to_be_bytes());
+    }
     field(to, &bytes)
 }
 

@@ -98,14 +98,13 @@ impl<R: BufRead> Dump<R> {
                 Inside::BlockComment(1)
             }
             (Inside::Code, b'$') if !self.mysql => self.dollar(text)?,
-            (Inside::Code, _) => Inside::Code,
+            (Inside::Code, _) | (Inside::LineComment, b'\n') => Inside::Code,
             (Inside::Literal(quote), b'\\') if self.mysql && quote != b'`' => {
                 text.extend(self.byte()?);
                 Inside::Literal(quote)
             }
             (Inside::Literal(quote), byte) if byte == quote => Inside::Code,
             (Inside::Literal(quote), _) => Inside::Literal(quote),
-            (Inside::LineComment, b'\n') => Inside::Code,
             (Inside::LineComment, _) => Inside::LineComment,
             (Inside::BlockComment(depth), b'*') if self.peek()? == Some(b'/') => {
                 text.extend(self.byte()?);

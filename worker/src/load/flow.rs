@@ -102,7 +102,9 @@ impl Flow {
         while let Some(ended) = tasks.join_next().await {
             let found = match ended {
                 Ok(Ok(part)) => {
-                    part.iter().for_each(|part| tally.add(part));
+                    if let Some(part) = part {
+                        tally.add(&part);
+                    }
                     continue;
                 }
                 Ok(Err(found)) => found,
@@ -264,10 +266,10 @@ pub fn look_at_csv(bucket: &Bucket, fixture: &str, file: &StoredFile) -> Result<
 
 /// A file's bytes without what its ending says they are packed with.
 pub fn decompressed(key: &str, from: impl Read + Send + 'static) -> std::io::Result<Box<dyn Read + Send>> {
-    let name = key.to_ascii_lowercase();
-    Ok(if name.ends_with(".gz") {
+    let ending = key.rsplit('.').next().unwrap_or_default();
+    Ok(if ending.eq_ignore_ascii_case("gz") {
         Box::new(flate2::read::MultiGzDecoder::new(std::io::BufReader::with_capacity(64 << 10, from)))
-    } else if name.ends_with(".zst") {
+    } else if ending.eq_ignore_ascii_case("zst") {
         Box::new(zstd::stream::read::Decoder::new(from)?)
     } else {
         Box::new(from)

@@ -152,7 +152,7 @@ enum Unit {
 }
 
 impl Unit {
-    const fn of(unit: &TimeUnit) -> Self {
+    const fn of(unit: TimeUnit) -> Self {
         match unit {
             TimeUnit::MILLIS => Self::Millis,
             TimeUnit::MICROS => Self::Micros,
@@ -195,11 +195,11 @@ fn column(descriptor: &ColumnDescriptor) -> Result<FileColumn, String> {
         (Some(LogicalType::Integer(of)), _, _) => int(of.bit_width, of.is_signed)?,
         (Some(LogicalType::Date), _, Type::INT32) | (None, ConvertedType::DATE, Type::INT32) => Kind::Date,
         (Some(LogicalType::Time(of)), _, _) => {
-            unit = Unit::of(&of.unit);
+            unit = Unit::of(of.unit);
             Kind::Time
         }
         (Some(LogicalType::Timestamp(of)), _, _) => {
-            unit = Unit::of(&of.unit);
+            unit = Unit::of(of.unit);
             Kind::Timestamp { utc: of.is_adjusted_to_u_t_c }
         }
         (None, ConvertedType::TIME_MILLIS, _) => {

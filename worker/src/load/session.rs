@@ -109,7 +109,7 @@ impl SqlError {
             ("28P01" | "28000", _) => (Reason::SutAuthenticationFailed, format!("{host}:{port} refuses user {username}")),
             ("3D000", _) | (_, Some(1049 | 1044)) => (Reason::SutDatabaseMissing, format!("Database {database} at {host}:{port} may not be used")),
             ("TLS", _) => (Reason::SutTlsFailed, format!("No secured connection to {host}:{port} can be made")),
-            ("", _) | ("53300" | "57P03" | "08004", _) | (_, Some(1040 | 1203)) => return None,
+            ("" | "53300" | "57P03" | "08004", _) | (_, Some(1040 | 1203)) => return None,
             _ => (Reason::FixtureLoadFailed, format!("{host}:{port} refuses the connection")),
         };
         Some(outcome::failure(reason, format!("{what}: {}", self.said())))

@@ -86,9 +86,8 @@ impl Loader {
     async fn look(&self) -> Result<Option<Arc<Contents>>, Trouble> {
         let mut hand = self.hand().await?;
         match hand.judge().await? {
-            Judgement::Believe(_) => return Ok(None),
+            Judgement::Believe(_) | Judgement::Load(Way::Run) => return Ok(None),
             Judgement::Refuse => return Err(self.not_ours()),
-            Judgement::Load(Way::Run) => return Ok(None),
             Judgement::Load(Way::Make | Way::Swap | Way::Refill) => {}
         }
         self.contents().await.map(Some)

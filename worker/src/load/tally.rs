@@ -184,16 +184,16 @@ fn show(sum: Exact) -> String {
 }
 
 /// Whether what goes into a column can be told to come out of it.
-fn adds_up(slot: &Slot) -> bool {
-    match (slot.kind, slot.class) {
+const fn adds_up(slot: &Slot) -> bool {
+    matches!(
+        (slot.kind, slot.class),
         (Kind::Bool, Class::Bool | Class::Int(_))
-        | (Kind::Int { .. } | Kind::Decimal { .. } | Kind::Text, Class::Int(_) | Class::Decimal(_))
-        | (Kind::Text, Class::Text | Class::Bytes)
-        | (Kind::Bytes, Class::Bytes)
-        | (Kind::Date, Class::Date)
-        | (Kind::Timestamp { .. }, Class::Timestamp | Class::TimestampUtc) => true,
-        _ => false,
-    }
+            | (Kind::Int { .. } | Kind::Decimal { .. } | Kind::Text, Class::Int(_) | Class::Decimal(_))
+            | (Kind::Text, Class::Text | Class::Bytes)
+            | (Kind::Bytes, Class::Bytes)
+            | (Kind::Date, Class::Date)
+            | (Kind::Timestamp { .. }, Class::Timestamp | Class::TimestampUtc)
+    )
 }
 
 fn worth(class: Class, value: &Value<'_>) -> Option<Exact> {

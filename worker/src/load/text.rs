@@ -105,15 +105,11 @@ fn hex(to: &mut Vec<u8>, raw: &[u8]) {
 }
 
 fn uuid(to: &mut Vec<u8>, raw: &[u8; 16]) {
-    let (a, rest) = raw.split_at(4);
-    let (b, rest) = rest.split_at(2);
-    let (c, rest) = rest.split_at(2);
-    let (d, e) = rest.split_at(2);
-    for (index, part) in [a, b, c, d, e].into_iter().enumerate() {
-        if index > 0 {
+    for (at, byte) in raw.iter().enumerate() {
+        if matches!(at, 4 | 6 | 8 | 10) {
             to.push(b'-');
         }
-        hex(to, part);
+        hex(to, &[*byte]);
     }
 }
 
