@@ -195,7 +195,7 @@ mod tests {
             ["1: CREATE TABLE t (a int)", "3: INSERT INTO t VALUES (1)"]
         );
         assert_eq!(cut("SELECT ';', \"a;b\", `c;d`; SELECT 'it''s; \\'; x'", Engine::Mysql), ["1: SELECT ';', \"a;b\", `c;d`", "1: SELECT 'it''s; \\'; x'"]);
-        assert_eq!(cut("/* a; b */ SELECT 1; # c; d\nSELECT 2 -- e; f\n;", Engine::Mysql), ["1: /* a; b */ SELECT 1", "1: # c; d\nSELECT 2 -- e; f"]);
+        assert_eq!(cut("/* a; b */ SELECT 1; # c; d\nSELECT 2 -- e; f\n;", Engine::Mysql), ["1: /* a; b */ SELECT 1", "2: # c; d\nSELECT 2 -- e; f"]);
         assert_eq!(cut("/*!40101 SET NAMES utf8 */;\nSELECT 1", Engine::Mysql), ["1: /*!40101 SET NAMES utf8 */", "2: SELECT 1"]);
         assert_eq!(cut("SELECT $$a;b$$, $x$ ;$y$; $x$; SELECT $1;", Engine::Postgres), ["1: SELECT $$a;b$$, $x$ ;$y$; $x$", "1: SELECT $1"]);
         assert_eq!(cut("/* a /* b; */ c; */ SELECT 'x\\'; SELECT 2", Engine::Postgres), ["1: /* a /* b; */ c; */ SELECT 'x\\'", "1: SELECT 2"]);

@@ -197,6 +197,8 @@ impl Hand<'_> {
     /// The table is as it was loaded. A run that writes makes it a changed one from here on.
     async fn found(&mut self, mark: Mark) -> Result<(), Trouble> {
         let recipe = Arc::clone(&self.loader.recipe);
+        // A loader that was killed at its very end has left what it replaced.
+        self.clear().await?;
         if recipe.writes {
             let dirty = Comment::Proved(Mark { dirty: true, ..mark.clone() });
             let sql = self.sql.set_comment(&recipe.table, &dirty);
