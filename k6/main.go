@@ -14,6 +14,9 @@ func main() {
 	if len(os.Args) == 3 && os.Args[1] == ext.AskCommand {
 		os.Exit(ext.Ask(os.Args[2], os.Stdin, os.Stdout))
 	}
+	if len(os.Args) == 2 && os.Args[1] == ext.CeilingCommand {
+		os.Exit(ext.Ceiling(os.Stdout))
+	}
 	ext.Begin()
 	cmd.Execute()
 }

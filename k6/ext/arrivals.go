@@ -127,6 +127,34 @@ func (s *session) serve() {
 	}
 }
 
+// send is step for the open model, with a connection at hand. The two are kept apart because nothing may be asked twice
+// on the way of a query.
+func (s *session) send(query int) {
+	s.args = s.run.mix.bind(&s.dice, query, s.args)
+	s.makeRoom()
+
+	start := s.run.now()
+	s.sends(start)
+	s.ring.doing.Store(start + 1)
+	rows, err := s.conn.Query(query, s.args)
+	was := s.ring.doing.Swap(publishing)
+	end := s.run.now()
+
+	outcome := uint8(0)
+	if err != nil || was == severed || !s.run.expected(query, rows) {
+		outcome = s.fault(query, was, start, end, rows, err)
+	}
+	s.publishArrival(query, outcome, start, end, rows)
+}
+
+// publishArrival writes down a finished query with its response time, and its service time beside it.
+func (s *session) publishArrival(query int, outcome uint8, start, end, rows int64) {
+	service := newSample(query, s.stage, outcome, start, end, rows).micros
+	s.ring.pushWithService(newSample(query, s.stage, outcome, s.arrival.due, end, rows), service)
+	s.ring.doing.Store(idle)
+	s.lastQuery, s.lastOutcome, s.lastStart, s.lastEnd = query, outcome, start, end
+}
+
 // sends is told right before a query is sent, or has failed for want of a connection.
 func (s *session) sends(now int64) {
 	during := s.arrival.stage

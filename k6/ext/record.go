@@ -109,13 +109,20 @@ func (r *recorder) drain(from *ring) (drained uint64) {
 }
 
 func (r *recorder) drainLocked(from *ring) {
+	if from.services != nil {
+		r.drainWithServices(from)
+		return
+	}
+	for written := from.written.Load(); from.read < written; from.read++ {
+		r.count(from.samples[from.read%ringSize])
+	}
+}
+
+func (r *recorder) drainWithServices(from *ring) {
 	for written := from.written.Load(); from.read < written; from.read++ {
 		at := from.read % ringSize
-		s := from.samples[at]
-		r.count(s)
-		if from.services != nil {
-			r.countService(s, from.services[at])
-		}
+		r.count(from.samples[at])
+		r.countService(from.samples[at], from.services[at])
 	}
 }
 
@@ -125,15 +132,11 @@ func (r *recorder) countService(s sample, micros uint32) {
 	if into.services == nil {
 		into.services = make([]*histogram, len(into.cells))
 	}
-	at := r.place(s)
+	at := (int(s.query)*r.stages+int(s.stage))*len(engine.Classes) + int(s.outcome)
 	if into.services[at] == nil {
 		into.services[at] = &histogram{}
 	}
 	into.services[at].record(micros, &r.pool)
-}
-
-func (r *recorder) place(s sample) int {
-	return (int(s.query)*r.stages+int(s.stage))*len(engine.Classes) + int(s.outcome)
 }
 
 func (r *recorder) count(s sample) {
@@ -142,7 +145,7 @@ func (r *recorder) count(s sample) {
 		into = r.openSecond()
 		r.open[s.second] = into
 	}
-	at := r.place(s)
+	at := (int(s.query)*r.stages+int(s.stage))*len(engine.Classes) + int(s.outcome)
 	cell := into.cells[at]
 	if cell == nil {
 		cell = &histogram{}

@@ -30,7 +30,6 @@ type run struct {
 	engine     engine.Engine
 	mix        *mix
 	line       timeline
-	open       *openLoad // nil in the closed model
 	recorder   *recorder
 	complaints *complaints
 	wire       *wire
@@ -55,7 +54,6 @@ type run struct {
 	stop          chan struct{}
 	haltOnce      sync.Once
 	why           string
-	haltedAt      atomic.Int64 // an instant of the run's clock, far away while it goes on
 	drainDeadline atomic.Int64
 	drainCut      atomic.Bool
 	present       atomic.Int64
@@ -68,13 +66,15 @@ type run struct {
 	disconnect context.CancelFunc
 	reconnects atomic.Uint64
 	before     atomic.Uint64 // bytes that the engine had received before the load
-	// collectedBefore is what garbage collection had taken before the load. It is written before begun is closed.
-	collectedBefore uint64
-	doomed          chan engine.Conn
-	killed          chan struct{} // closed when nothing is left to be killed
+	doomed     chan engine.Conn
+	killed     chan struct{} // closed when nothing is left to be killed
 
 	// lastStretch is how the last moments before the start are slept.
 	lastStretch func(time.Duration)
+	// collectedBefore is what garbage collection had taken before the load. It is written before begun is closed.
+	collectedBefore uint64
+	open            *openLoad    // nil in the closed model
+	haltedAt        atomic.Int64 // an instant of the run's clock, far away while it goes on
 }
 
 func newRun(p *plan, e engine.Engine, password string) (*run, error) {

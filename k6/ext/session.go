@@ -166,18 +166,10 @@ func (s *session) step() int64 {
 	if s.conn == nil {
 		return s.reconnect(query)
 	}
-	return s.send(query)
-}
-
-// send runs one query over the connection that there is. It returns the instant at which it is done.
-func (s *session) send(query int) int64 {
 	s.args = s.run.mix.bind(&s.dice, query, s.args)
 	s.makeRoom()
 
 	start := s.run.now()
-	if s.open != nil {
-		s.sends(start)
-	}
 	s.ring.doing.Store(start + 1)
 	rows, err := s.conn.Query(query, s.args)
 	was := s.ring.doing.Swap(publishing)
@@ -193,11 +185,7 @@ func (s *session) send(query int) int64 {
 
 // publish writes down a finished query. The ring says publishing since before end was read.
 func (s *session) publish(query int, outcome uint8, start, end, rows int64) {
-	if s.open == nil {
-		s.ring.push(newSample(query, s.stage, outcome, start, end, rows))
-	} else {
-		s.ring.pushWithService(newSample(query, s.stage, outcome, s.arrival.due, end, rows), newSample(query, s.stage, outcome, start, end, rows).micros)
-	}
+	s.ring.push(newSample(query, s.stage, outcome, start, end, rows))
 	s.ring.doing.Store(idle)
 	s.lastQuery, s.lastOutcome, s.lastStart, s.lastEnd = query, outcome, start, end
 }
@@ -248,7 +236,11 @@ func (s *session) reconnect(query int) int64 {
 	end := s.run.now()
 	failure := s.run.engine.Explain(err)
 	s.run.complaints.add(uint32(end/int64(time.Second)), s.run.plan.Queries[query].Name, failure)
-	s.publish(query, engine.Index(failure.Class), start, end, 0)
+	if s.open != nil {
+		s.publishArrival(query, engine.Index(failure.Class), start, end, 0)
+	} else {
+		s.publish(query, engine.Index(failure.Class), start, end, 0)
+	}
 
 	s.failures++
 	s.run.sleepUntil(min(end+s.backoff(), s.until))
