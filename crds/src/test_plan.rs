@@ -336,7 +336,9 @@ pub struct RowsCheck {
     validation = Rule::new("has(self.maxVus) == (has(self.model) && self.model == 'open')").message("the open model needs maxVus, and only it"),
     validation = Rule::new("!has(self.arrivals) || (has(self.model) && self.model == 'open')").message("only the open model has arrivals"),
     validation = Rule::new("has(self.maxVus) ? self.maxVus >= self.workers : self.stages.exists(s, has(s.vus) && s.vus >= self.workers)").message("workers must not be more than the virtual users of the largest stage, or maxVus"),
-    validation = Rule::new("self.stages.exists(s, !has(s.measured) || s.measured)").message("at least one stage must be measured"),
+    validation = Rule::new("has(self.findMax) || self.stages.exists(s, !has(s.measured) || s.measured)").message("at least one stage must be measured"),
+    validation = Rule::new("!has(self.findMax) || (has(self.model) && self.model == 'open')").message("only the open model can search for the highest rate"),
+    validation = Rule::new("!has(self.findMax) || self.stages.all(s, has(s.measured) && !s.measured)").message("the stages before a search are not measured"),
     validation = Rule::new("self.stages.all(s, self.stages.filter(t, t.name == s.name).size() == 1)").message("stage names must be unique"),
     validation = Rule::new("self.stages.all(s, duration(s.duration) >= duration('1s'))").message("every stage must last at least 1s"),
     validation = Rule::new("self.stages.map(s, duration(s.duration).getSeconds()).sum() <= 86400").message("the stages must not last longer than 24h together"),
@@ -361,12 +363,43 @@ pub struct Load {
     /// The stages, one after another.
     #[schemars(length(min = 1, max = 32))]
     pub stages: Vec<Stage>,
+    /// In the open model, searches for the highest rate that keeps every limit of `slos`: after the stages, which are its warm-up, the rate goes up in steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub find_max: Option<FindMax>,
     /// How long a query may take before it is cancelled and counted as a time-out.
     #[serde(default = "thirty_seconds")]
     pub query_timeout: Duration,
     /// What each worker pod asks for and may use.
     #[serde(default)]
     pub resources: WorkerResources,
+}
+
+/// The search for the highest rate that keeps every limit of `slos` about latency, errors or throughput.
+///
+/// Each step is a stage of its own, `step-1` and so on, with a rate that is the same factor above that of the step before. A step counts
+/// where every limit holds of it, the rate was reached and response times did not go on growing. The first one that does not ends
+/// the search, and the results say which check it was.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[x_kube(
+    crates(kube_core = "::kube_core"),
+    validation = Rule::new("double(self.from) < double(self.to)").message("a search goes up: from must be below to"),
+    validation = Rule::new("duration(self.each) >= duration('6s') && duration(self.each) <= duration('1h')").message("each step must last from 6s to 1h")
+)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FindMax {
+    /// The rate of the first step, in arrivals per second.
+    #[schemars(range(min = 0.01, max = 1_000_000.0))]
+    pub from: f64,
+    /// The rate of the last step.
+    #[schemars(range(min = 0.01, max = 1_000_000.0))]
+    pub to: f64,
+    /// How many steps there are. The more there are, the closer the answer.
+    #[serde(default = "ten")]
+    #[schemars(range(min = 2, max = 64))]
+    pub steps: u32,
+    /// How long each step lasts.
+    #[serde(default = "thirty_seconds")]
+    pub each: Duration,
 }
 
 /// Whether the next query waits for the last one.
@@ -597,6 +630,10 @@ pub struct Validity {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub max_dropped: Option<f64>,
+    /// In the open model, the largest share of the arrivals that may begin more than 10 ms late although a virtual user was free, 0 to 1. Above it the load generator was too busy. 0.01 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub max_behind: Option<f64>,
     /// The fewest queries that a check needs to be decided; below it the run is `Inconclusive`.
     #[serde(default = "thirty")]
     #[schemars(range(min = 1, max = 1_000_000))]
@@ -617,6 +654,7 @@ impl Default for Validity {
             max_silence: None,
             min_achieved_rate: None,
             max_dropped: None,
+            max_behind: None,
             min_queries: thirty(),
         }
     }
@@ -817,6 +855,10 @@ pub struct TestPlanStatus {
 
 fn one() -> u32 {
     1
+}
+
+fn ten() -> u32 {
+    10
 }
 
 fn thirty() -> u32 {

@@ -77,7 +77,7 @@ pub struct FrozenPlan {
     pub plan_generation: i64,
     /// SHA-256 over spec and queries, in hex: what is asked for, whoever asks.
     pub digest: String,
-    /// The TestPlan's spec as it was.
+    /// The TestPlan's spec as it was; the steps of a search are stages of it.
     pub spec: TestPlanSpec,
     /// The queries that run, in the order of the workload, with SQL in the engine's own placeholders.
     pub queries: Vec<Query>,

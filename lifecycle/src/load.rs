@@ -1,7 +1,10 @@
 //! The load that a plan asks for, as numbers and in words: virtual users in the closed model, arrivals per second in
 //! the open one.
 
-use crucible_crds::test_plan::{Load, LoadModel, Stage};
+use crucible_crds::{
+    TestPlanSpec,
+    test_plan::{FindMax, Load, LoadModel, Stage},
+};
 
 /// Whether queries arrive at a given rate, whether or not earlier ones were answered.
 #[must_use]
@@ -10,6 +13,47 @@ pub const fn is_open(load: &Load) -> bool {
         LoadModel::Open => true,
         LoadModel::Closed => false,
     }
+}
+
+/// A plan with the steps of its search as stages behind its own; any other plan as it is.
+#[must_use]
+pub fn with_steps(spec: &TestPlanSpec) -> TestPlanSpec {
+    let mut spec = spec.clone();
+    if let Some(search) = &spec.load.find_max {
+        spec.load.stages.extend(steps(search));
+    }
+    spec
+}
+
+/// The steps of a search: each rate is the same factor above the one before.
+fn steps(search: &FindMax) -> Vec<Stage> {
+    let FindMax { from, to, steps, each } = search;
+    let last = f64::from(steps.saturating_sub(1).max(1));
+    let step = |number: u32| {
+        let rate = from * (to / from).powf(f64::from(number) / last);
+        Stage {
+            name: format!("step-{}", number + 1).as_str().into(),
+            duration: each.clone(),
+            vus: None,
+            rate: Some(three_digits(rate)),
+            ramp: false,
+            measured: true,
+        }
+    };
+    (0..*steps).map(step).collect()
+}
+
+/// A rate that people can read: three digits of it, all of a whole number, and no more than three decimals.
+fn three_digits(rate: f64) -> f64 {
+    let unit = 10_f64.powf((rate.abs().log10().floor() - 2.0).clamp(-3.0, 0.0));
+    let whole = (rate / unit).round();
+    if unit < 1.0 { whole / unit.recip().round() } else { whole }
+}
+
+/// Whether a stage is a step of the search, in a plan that has one.
+#[must_use]
+pub const fn is_step(stage: &Stage) -> bool {
+    stage.measured
 }
 
 /// What a stage comes up or down to: virtual users, or arrivals per second.
@@ -89,6 +133,19 @@ mod tests {
             ("steady 60s 2000/s, peak 1m to 0.125/s".to_owned(), ", regular arrivals, at most 16 users".to_owned())
         );
         assert_eq!(open.stages.iter().map(rate_millis).collect::<Vec<_>>(), [2_000_000, 125]);
+    }
+
+    #[test]
+    fn the_steps_of_a_search_go_up_by_one_factor() {
+        let search = |from: f64, to: f64, steps: u32| {
+            let search = serde_json::from_value(json!({"from": from, "to": to, "steps": steps, "each": "20s"})).unwrap();
+            super::steps(&search).iter().map(|stage| (stage.name.to_string(), level(stage))).collect::<Vec<_>>()
+        };
+        let told = |steps: &[(&str, f64)]| steps.iter().map(|(name, rate)| ((*name).to_owned(), *rate)).collect::<Vec<_>>();
+        assert_eq!(search(100.0, 1600.0, 5), told(&[("step-1", 100.0), ("step-2", 200.0), ("step-3", 400.0), ("step-4", 800.0), ("step-5", 1600.0)]));
+        assert_eq!(search(0.5, 7.0, 3), told(&[("step-1", 0.5), ("step-2", 1.87), ("step-3", 7.0)]));
+        assert_eq!(search(10.0, 20.0, 3), told(&[("step-1", 10.0), ("step-2", 14.1), ("step-3", 20.0)]));
+        assert_eq!(search(123_456.7, 200_000.0, 2), told(&[("step-1", 123_457.0), ("step-2", 200_000.0)]));
     }
 
     #[test]

@@ -3,11 +3,14 @@
 
 mod confirmation;
 mod invariants;
+mod search;
 mod slo;
 mod slowdown;
 mod validity;
 
 use crucible_crds::{Check, Outcome, Owner, Reason, Verdict};
+
+pub use search::{Limiting, Search, Step, search};
 
 use crate::{
     comparison::Comparison,
@@ -48,6 +51,7 @@ pub fn judge(plan: &FrozenPlan, summary: &Summary, facts: &Facts, sources: &[Sou
     let validity = validity::checks(plan, summary, facts, sources);
     let mut limits = confirmation::checks(&facts.faults);
     limits.extend(slo::checks(plan, summary, &facts.faults, sources));
+    limits.extend(search::check(plan, summary));
     limits.extend(invariants::checks(&facts.invariants));
     limits.extend(comparison.and_then(slowdown::check));
     let ended_early = facts.ended_early.as_ref();

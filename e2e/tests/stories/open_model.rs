@@ -25,7 +25,7 @@ async fn a_rate_that_the_database_keeps_up_with_is_sent_to_the_last_arrival() ->
                     {"name": "warmup", "duration": "2s", "rate": 25, "measured": false}, {"name": "steady", "duration": "8s", "rate": 50.5},
                 ]});
                 // Wide limits: a check without data would leave the run inconclusive.
-                plan["spec"]["validity"] = json!({"maxThrottled": 1.0, "maxGarbageCollection": 1.0, "maxLateStart": "10s", "maxClockOffset": "1m"});
+                plan["spec"]["validity"] = json!({"maxThrottled": 1.0, "maxGarbageCollection": 1.0, "maxLateStart": "10s", "maxClockOffset": "1m", "maxBehind": 0.5, "minAchievedRate": 0.9});
             })
             .await?;
         let run = story.run("keeps-up", "steady-rate").await?;
@@ -57,6 +57,7 @@ async fn a_rate_that_is_too_high_makes_the_run_invalid_and_shows_in_response_tim
                 // Four virtual users of 100 ms a query answer 40 a second; 80 arrive.
                 plan["spec"]["workload"] = json!({"source": {"inline": "-- @type: sql\n-- @name: Slow\nSELECT SLEEP(0.1)\n"}});
                 plan["spec"]["slos"] = json!([{"metric": "errorRate", "atMost": 0.001}]);
+                plan["spec"]["validity"] = json!({"maxBehind": 0.5});
                 plan["spec"]["load"] =
                     json!({"workers": 2, "model": "open", "maxVus": 4, "queryTimeout": "5s", "stages": [{"name": "steady", "duration": "10s", "rate": 80}]});
             })

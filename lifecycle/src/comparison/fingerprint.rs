@@ -121,7 +121,8 @@ fn resources(cpu: Option<&str>, memory: Option<&str>) -> String {
 
 /// What is asked of the load. The closed model's is as it was before there was another one, so that its digests stay.
 fn load_as_asked(load: &Load) -> serde_json::Value {
-    let Load { workers, model, arrivals, max_vus, stages, query_timeout, resources: _ } = load;
+    // The steps of a search are stages.
+    let Load { workers, model, arrivals, max_vus, stages, find_max: _, query_timeout, resources: _ } = load;
     match model {
         LoadModel::Closed => json!([workers, model, stages, query_timeout]),
         LoadModel::Open => json!([workers, model, stages, query_timeout, arrivals.unwrap_or_default(), max_vus]),

@@ -154,6 +154,7 @@ impl LegacyPlan {
                 arrivals: None,
                 max_vus: None,
                 stages: self.stages(users),
+                find_max: None,
                 query_timeout: Duration::from_secs(QUERY_TIMEOUT_SECONDS),
                 resources: WorkerResources::default(),
             },

@@ -6,7 +6,7 @@ use crucible_crds::{
     TestPlanSpec,
     fixture::FixtureUse,
     observe::PrometheusSource,
-    test_plan::{Deadlines, Engine, Load, LoadModel, Metric, Slo, Validity},
+    test_plan::{Deadlines, Engine, FindMax, Load, LoadModel, Metric, Slo, Validity},
 };
 
 use super::HostPort;
@@ -19,6 +19,9 @@ use crate::{
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
+/// Steps of a search, and how long one has to last for its thirds to be compared.
+const MOST_STEPS: u32 = 64;
+const SHORTEST_STEP: Duration = Duration::from_secs(6);
 /// The most virtual users of one worker: each holds a connection and a session of its own.
 pub const MOST_VUS_PER_WORKER: u32 = 10_000;
 const MOST_WORKERS: u32 = 1000;
@@ -92,9 +95,12 @@ fn check_prometheus(source: &PrometheusSource, path: &str, problems: &mut Proble
 }
 
 fn check_load(load: &Load, problems: &mut Problems) {
-    let Load { workers, model, arrivals: _, max_vus: _, stages, query_timeout, resources: _ } = load;
+    let Load { workers, model, arrivals: _, max_vus: _, stages, find_max, query_timeout, resources: _ } = load;
     if !(1..=MOST_WORKERS).contains(workers) {
         problems.add("spec.load.workers", format!("there must be 1 to {MOST_WORKERS} workers"));
+    }
+    if let Some(search) = find_max {
+        check_search(search, problems);
     }
     match model {
         LoadModel::Closed => check_users(load, problems),
@@ -118,9 +124,21 @@ fn check_load(load: &Load, problems: &mut Problems) {
     check_span("spec.load.queryTimeout", query_timeout, Duration::from_millis(1)..=HOUR, problems);
 }
 
+/// A search goes up, in steps that are long enough to be judged. Its rates are those of its steps, which are stages.
+fn check_search(search: &FindMax, problems: &mut Problems) {
+    let FindMax { from, to, steps, each } = search;
+    if !(from.is_finite() && to.is_finite() && from < to) {
+        problems.add("spec.load.findMax", "a search goes up: from must be below to");
+    }
+    if !(2..=MOST_STEPS).contains(steps) {
+        problems.add("spec.load.findMax.steps", format!("there must be 2 to {MOST_STEPS} steps"));
+    }
+    check_span("spec.load.findMax.each", each, SHORTEST_STEP..=HOUR, problems);
+}
+
 /// The closed model: every stage has its virtual users, and every worker some of the largest stage's.
 fn check_users(load: &Load, problems: &mut Problems) {
-    let Load { workers, model: _, arrivals, max_vus, stages, query_timeout: _, resources: _ } = load;
+    let Load { workers, model: _, arrivals, max_vus, stages, find_max, query_timeout: _, resources: _ } = load;
     let largest = stages.iter().map(users).max().unwrap_or(0);
     if *workers > largest {
         problems.add(
@@ -128,7 +146,7 @@ fn check_users(load: &Load, problems: &mut Problems) {
             format!("{workers} workers are more than the {largest} virtual users of the largest stage; some would be idle throughout"),
         );
     }
-    for (name, is_there) in [("maxVus", max_vus.is_some()), ("arrivals", arrivals.is_some())] {
+    for (name, is_there) in [("maxVus", max_vus.is_some()), ("arrivals", arrivals.is_some()), ("findMax", find_max.is_some())] {
         if is_there {
             problems.add(format!("spec.load.{name}"), format!("only the open model has {name}"));
         }
@@ -143,7 +161,7 @@ fn check_users(load: &Load, problems: &mut Problems) {
 
 /// The open model: every stage has its rate, and every worker some of the virtual users.
 fn check_arrivals(load: &Load, problems: &mut Problems) {
-    let Load { workers, model: _, arrivals: _, max_vus, stages, query_timeout: _, resources: _ } = load;
+    let Load { workers, model: _, arrivals: _, max_vus, stages, find_max: _, query_timeout: _, resources: _ } = load;
     let most = max_vus.unwrap_or(0);
     if *workers > most {
         problems.add("spec.load.workers", format!("{workers} workers are more than the {most} virtual users of maxVus; some would be idle throughout"));

@@ -174,6 +174,30 @@ fn the_open_model_has_limits_of_its_own() {
 }
 
 #[test]
+fn a_search_is_resolved_with_its_steps_as_stages() {
+    let resolved = |search: Value, fields: Value| {
+        let mut plan = plan();
+        plan["load"] = json!({"workers": 2, "model": "open", "maxVus": 16, "findMax": search, "stages": [{"name": "warmup", "duration": "60s", "rate": 10, "measured": false}]});
+        plan["load"].as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        plan["slos"] = json!([{"metric": "p99", "below": "20ms"}]);
+        resolve(&serde_json::from_value(plan).unwrap(), &[WORKLOAD]).map_err(|problems| problems[0].to_string())
+    };
+    assert!(resolved(json!({"from": 100, "to": 2000}), json!({})).is_ok(), "the steps are measured");
+    let cases = [
+        (json!({"from": 100, "to": 100}), "spec.load.findMax: a search goes up: from must be below to"),
+        (json!({"from": 100, "to": 200, "steps": 1}), "spec.load.findMax.steps: there must be 2 to 64 steps"),
+        (json!({"from": 100, "to": 200, "each": "5s"}), "spec.load.findMax.each: 5s is not from 6s to 1h"),
+        (json!({"from": 100, "to": 2_000_000}), "spec.load.stages[10].rate: the rate must be 0.01 to 1000000 arrivals per second"),
+        (json!({"from": 100, "to": 200, "steps": 64, "each": "1h"}), "spec.load.stages: the stages last 230460s together; at most 24h are possible"),
+    ];
+    for (search, expected) in cases {
+        assert_eq!(resolved(search.clone(), json!({})).unwrap_err(), expected, "{search}");
+    }
+    let closed = json!({"model": "closed", "maxVus": null, "stages": [{"name": "warmup", "duration": "60s", "vus": 8}]});
+    assert_eq!(resolved(json!({"from": 100, "to": 2000}), closed).unwrap_err(), "spec.load.findMax: only the open model has findMax");
+}
+
+#[test]
 fn a_limit_by_promql_is_about_something_that_is_asked() {
     let resolved = |slo: Value| {
         let mut plan = plan();

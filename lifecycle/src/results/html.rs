@@ -11,6 +11,7 @@ mod load;
 mod markup;
 mod metrics;
 mod rows;
+mod search;
 mod verdict;
 
 use super::Report;
@@ -23,6 +24,7 @@ pub(super) fn page(report: &Report<'_>) -> String {
     let title = format!("{}: {}", report.plan.run.id, report.verdict.outcome.as_str());
     let sections = [
         verdict::checks(report),
+        search::section_of(report),
         verdict::validity(report),
         fleet::identity(report),
         latency::over_time(report),
@@ -53,6 +55,7 @@ pub(super) fn page(report: &Report<'_>) -> String {
 fn contents(report: &Report<'_>) -> String {
     let links = [
         ("checks", "Checks", true),
+        ("search", "Search", report.plan.spec.load.find_max.is_some()),
         ("validity", "Validity", true),
         ("identity", "What was run", true),
         ("latency", "Latency", true),

@@ -14,7 +14,13 @@ use crucible_crds::{
 use serde_json::{Map, Value, json};
 
 use super::{FaultFact, Latency, Point, Recovery, Report, Resilience, Row, Summary, Window, WindowRow, observability::SourceReading, resilience};
-use crate::{class::Class, comparison::Fingerprint, histogram::arrivals::ArrivalCounts, load::users};
+use crate::{
+    class::Class,
+    comparison::Fingerprint,
+    histogram::arrivals::ArrivalCounts,
+    load::users,
+    verdict::{Search, Step, search},
+};
 
 pub(super) fn results(report: &Report<'_>) -> Value {
     let Report { plan, summary, facts, sources, collected_at, .. } = report;
@@ -168,7 +174,25 @@ fn crucible(report: &Report<'_>) -> Value {
         });
         sections["arrivals"] = json!({"measured": arrivals(&measured), "stages": stages.collect::<Vec<_>>()});
     }
+    if let Some(found) = search(plan, summary) {
+        sections["search"] = searched(&found);
+    }
     sections
+}
+
+/// What a search for the highest rate found.
+fn searched(found: &Search) -> Value {
+    let Search { steps, best, knee } = found;
+    let rate = |at: Option<usize>| at.and_then(|at| steps.get(at)).map(|step| step.rate);
+    let told = steps.iter().map(|Step { stage, rate, throughput, limiting }| {
+        json!({"stage": stage, "rate": rate, "throughput": throughput, "held": limiting.is_none(), "limiting": limiting.as_ref().map(|limiting| &limiting.what)})
+    });
+    let limiting = found.stopped_at().and_then(|step| step.limiting.as_ref());
+    json!({
+        "highestRate": rate(*best), "kneeRate": rate(*knee), "limitingCheck": limiting.map(|limiting| &limiting.what),
+        "limitedBy": limiting.map(|limiting| if limiting.by_generator { "load generator" } else { "system under test" }),
+        "steps": told.collect::<Vec<_>>(),
+    })
 }
 
 /// What became of arrivals. Shares are of what was due.

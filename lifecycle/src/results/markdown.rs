@@ -12,6 +12,7 @@ use crate::{
     latency::{human, human_mean},
     load::{arrivals_in_words, is_open, stage_in_words},
     statistics::bootstrap::Measure,
+    verdict::{Search, Step, search},
 };
 
 /// The most error samples that are shown; all of them are in `results.json`.
@@ -24,6 +25,9 @@ pub(super) fn summary(report: &Report<'_>) -> String {
         line(&mut text, &format!("- {}", cell(reason)));
     }
     checks(&mut text, &verdict.checks);
+    if let Some(found) = search(plan, summary) {
+        searched(&mut text, &found);
+    }
     headline(&mut text, &summary.headline);
     if is_open(&plan.spec.load) {
         arrivals(&mut text, summary);
@@ -77,6 +81,17 @@ fn headline(text: &mut String, row: &Row) {
     if let Some(Latency { count: _, min, mean, p50, p90, p95, p99, p999, max }) = &row.latency {
         let [min, p50, p90, p95, p99, p999, max] = [min, p50, p90, p95, p99, p999, max].map(|micros| human(*micros));
         line(text, &format!("Latency: p50 {p50}, p90 {p90}, p95 {p95}, p99 {p99}, p99.9 {p999}, mean {}, from {min} to {max}.", human_mean(*mean)));
+    }
+}
+
+/// What a search for the highest rate found.
+fn searched(text: &mut String, found: &Search) {
+    let rate = |at: Option<usize>| at.and_then(|at| found.steps.get(at)).map_or_else(|| "none".to_owned(), |step| format!("{}/s", step.rate));
+    line(text, &format!("\n## Search\n\nHighest rate within the limits: **{}**. The knee is at {}.", rate(found.best), rate(found.knee)));
+    line(text, "\n| step | arrivals per second | answered per second | |\n|---|---:|---:|---|");
+    for Step { stage, rate, throughput, limiting } in &found.steps {
+        let said = limiting.as_ref().map_or_else(|| "held".to_owned(), |limiting| limiting.what.clone());
+        line(text, &format!("| {} | {rate} | {throughput:.1} | {} |", cell(stage), cell(&said)));
     }
 }
 

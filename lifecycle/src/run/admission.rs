@@ -17,6 +17,7 @@ use crate::{
         token,
     },
     contract::{FrozenPlan, PROTOCOL, RunIdentity},
+    load::with_steps,
     notice::Severity,
     plan,
     seen::Seen,
@@ -106,7 +107,7 @@ fn resolve(observed: &Observed) -> Result<FrozenPlan, Refusal> {
         plan_name: name.to_string(),
         plan_generation: view.plan.metadata.generation.unwrap_or_default(),
         digest: resolved.digest,
-        spec: view.plan.spec.clone(),
+        spec: with_steps(&view.plan.spec),
         queries: resolved.queries,
     })
 }

@@ -16,7 +16,8 @@ use crate::{
 pub(super) fn checks(plan: &FrozenPlan, summary: &Summary, faults: &[FaultFact], sources: &[SourceReading]) -> Vec<Judged> {
     let least = u64::from(plan.spec.validity.min_queries);
     let resilience = resilience(plan, summary, faults);
-    let limits = plan.spec.slos.iter().map(|slo| {
+    let searching = plan.spec.load.find_max.is_some();
+    let limits = plan.spec.slos.iter().filter(|slo| !(searching && is_of_stages(slo))).map(|slo| {
         let check = match (&slo.fault, slo.during) {
             _ if slo.metric == Metric::Promql => by_promql(slo, sources),
             (Some(fault), Some(during)) => in_window(slo, fault, during, summary, faults, least),
@@ -26,6 +27,25 @@ pub(super) fn checks(plan: &FrozenPlan, summary: &Summary, faults: &[FaultFact],
         Judged { check, broken: "LimitBroken", undecided: "TooLittleData" }
     });
     std::iter::once(answered(&summary.headline, least)).chain(limits).collect()
+}
+
+/// Whether a limit is about what was measured in stages, which a search judges step by step.
+fn is_of_stages(slo: &Slo) -> bool {
+    slo.fault.is_none() && slo.metric != Metric::Promql
+}
+
+/// The plan's limits on the stage that a row is about.
+pub(super) fn of_stage(plan: &FrozenPlan, summary: &Summary, stage: &Row) -> Vec<crucible_crds::Check> {
+    let least = u64::from(plan.spec.validity.min_queries);
+    let slos = plan.spec.slos.iter().filter(|slo| is_of_stages(slo) && slo.stage.as_ref().is_none_or(|of| stage.stage.as_ref() == Some(of)));
+    let judged = |slo: &Slo| {
+        let row = match &slo.query {
+            None => Some(stage),
+            Some(_) => summary.cells.iter().find(|row| row.query == slo.query && row.stage == stage.stage),
+        };
+        limit(slo, &name(slo.metric, slo.query.as_deref(), None), row, least)
+    };
+    slos.map(judged).collect()
 }
 
 /// That queries were answered. That not one was, out of any number, needs no more data to be decided.

@@ -91,8 +91,8 @@ fn the_open_model_is_judged_against_its_schedule_even_where_the_plan_says_nothin
 
 #[test]
 fn the_plan_sets_its_own_limits_of_the_open_model() {
-    let asked = json!({"minAchievedRate": 0.5, "maxDropped": 0.4});
-    assert_eq!(open(&asked, [100, 60, 0, 0, 50], false).1, Outcome::Passed);
+    let asked = json!({"minAchievedRate": 0.5, "maxDropped": 0.4, "maxBehind": 0.5});
+    assert_eq!(open(&asked, [100, 60, 0, 30, 50], false).1, Outcome::Passed);
     assert_eq!(open(&asked, [100, 59, 0, 0, 50], false).2, "ArrivalsDropped: dropped arrivals was 0.41, the limit is <= 0.4");
 }
 

@@ -3,7 +3,7 @@
 
 use crucible_crds::{Duration, Owner, test_plan::Validity};
 
-use super::{Judged, check, number};
+use super::{Judged, Search, check, number, search};
 use crate::{
     contract::FrozenPlan,
     latency::human,
@@ -12,9 +12,9 @@ use crate::{
 
 /// What holds of the open model where the plan does not say: the share of the arrivals that must begin in time, that may
 /// be dropped, and that may begin late although a virtual user was free, which only a busy load generator does.
-const ACHIEVED_RATE: f64 = 0.95;
+pub(super) const ACHIEVED_RATE: f64 = 0.95;
 const DROPPED: f64 = 0.01;
-const BEHIND: f64 = 0.01;
+pub(super) const BEHIND: f64 = 0.01;
 
 /// The checks of the measurement itself, in a fixed order; only those that the plan asks for, and that no worker is lost.
 pub(super) fn checks(plan: &FrozenPlan, summary: &Summary, facts: &Facts, sources: &[SourceReading]) -> Vec<Judged> {
@@ -30,6 +30,7 @@ pub(super) fn checks(plan: &FrozenPlan, summary: &Summary, facts: &Facts, source
         max_silence,
         min_achieved_rate: _,
         max_dropped: _,
+        max_behind: _,
         min_queries: _,
     } = &plan.spec.validity;
     let Facts { expected_workers, merged_workers, start_skew_micros, worker_cpu_share, late_start_micros, clock_offset_millis, .. } = facts;
@@ -56,13 +57,27 @@ pub(super) fn checks(plan: &FrozenPlan, summary: &Summary, facts: &Facts, source
 
 /// Whether the open model's queries arrived as asked. A load that was ended early broke its schedule off by itself.
 fn arrivals(plan: &FrozenPlan, summary: &Summary) -> Vec<Judged> {
-    let Validity { min_achieved_rate, max_dropped, .. } = &plan.spec.validity;
+    let Validity { min_achieved_rate, max_dropped, max_behind, .. } = &plan.spec.validity;
+    if let Some(search) = search(plan, summary) {
+        // A search goes beyond what the system takes. It must be the system that ended it.
+        return vec![ended_by_the_system(&search)];
+    }
     let Some(counts) = summary.measured_arrivals().filter(|_| !summary.ended_early) else { return Vec::new() };
     vec![
         at_least("achieved rate", min_achieved_rate.unwrap_or(ACHIEVED_RATE), counts.achieved(), "RateNotAchieved"),
         at_most("dropped arrivals", max_dropped.unwrap_or(DROPPED), counts.dropped_share(), "ArrivalsDropped"),
-        at_most("arrivals that the load generator began late", BEHIND, counts.behind_share().or(Some(0.0)), "LoadGeneratorLate"),
+        at_most("arrivals that the load generator began late", max_behind.unwrap_or(BEHIND), counts.behind_share().or(Some(0.0)), "LoadGeneratorLate"),
     ]
+}
+
+fn ended_by_the_system(search: &Search) -> Judged {
+    let generator = search.stopped_at().and_then(|step| step.limiting.as_ref()).filter(|limiting| limiting.by_generator);
+    let observed = generator.map_or_else(|| "the system under test".to_owned(), |_| "the load generator".to_owned());
+    Judged {
+        check: check("what ended the search", "the system under test", &observed, generator.is_none(), true, Owner::Harness),
+        broken: "LoadGeneratorLate",
+        undecided: "TooLittleData",
+    }
 }
 
 /// A share of what was asked for that must be reached; undecided where nothing was.
