@@ -59,6 +59,7 @@ fn write(directory: &Path, name: &str, sample: &Sample) -> Result<(), Failure> {
     let (comparison, trend) = (comparison.as_ref(), trend.as_ref());
     let report = Report { plan, summary, verdict: &verdict, facts, samples, sources, comparison, trend, collected_at };
     fs::write(directory.join(format!("{name}.html")), report.to_html())?;
+    fs::write(directory.join(format!("{name}.json")), report.to_json().to_string())?;
     fs::write(directory.join(format!("{name}.xml")), report.to_junit())?;
     fs::write(directory.join(format!("{name}.md")), report.to_markdown())?;
     Ok(())

@@ -15,6 +15,14 @@ mod samples;
 mod series;
 mod windows;
 
+/// What reports are made of, for other pages that are to look like them.
+pub mod pieces {
+    pub use super::html::{
+        STYLE, chart, markup,
+        verdict::{check_table, class, in_words, mark, sentence},
+    };
+}
+
 pub use chaos_events::{FaultRecord, chaos_events};
 pub use merge::{MergeError, MergeProblem, Merger};
 pub use resilience::{Baseline, Recovery, Resilience, resilience};

@@ -2,22 +2,23 @@
 //! elsewhere. The first screen says whether the system passed, why, and where to look next; everything after it is
 //! evidence. Its size is bounded whatever the length of the load.
 
-mod chart;
+pub mod chart;
 mod compared;
 mod faults;
 mod fleet;
 mod latency;
 mod load;
-mod markup;
+pub mod markup;
 mod metrics;
 mod rows;
 mod search;
-mod verdict;
+pub(super) mod verdict;
 
 use super::Report;
 use markup::text;
 
-const STYLE: &str = include_str!("html/style.css");
+/// How pages look: light, dark and on paper.
+pub const STYLE: &str = include_str!("html/style.css");
 
 /// The page. Nothing in it is run: whoever reads it may be sure of that by its policy.
 pub(super) fn page(report: &Report<'_>) -> String {

@@ -7,14 +7,15 @@ use std::fmt::Write as _;
 use super::markup::text;
 
 /// The width of every chart, in units of its own view box.
-pub(super) const WIDTH: f64 = 1000.0;
-/// Where the data begins and ends.
-pub(super) const LEFT: f64 = 62.0;
-pub(super) const RIGHT: f64 = 988.0;
+pub const WIDTH: f64 = 1000.0;
+/// Where the data begins.
+pub const LEFT: f64 = 62.0;
+/// Where the data ends.
+pub const RIGHT: f64 = 988.0;
 
 /// Maps values onto a line of the drawing, evenly or by their logarithms.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Scale {
+pub struct Scale {
     from: f64,
     to: f64,
     start: f64,
@@ -24,18 +25,18 @@ pub(super) struct Scale {
 
 impl Scale {
     /// Values from `from` to `to` drawn from `start` to `end`.
-    pub(super) fn even(from: f64, to: f64, start: f64, end: f64) -> Self {
+    pub fn even(from: f64, to: f64, start: f64, end: f64) -> Self {
         Self { from, to: if to > from { to } else { from + 1.0 }, start, end, logarithmic: false }
     }
 
     /// The same by logarithms; values are above zero.
-    pub(super) fn logarithmic(from: f64, to: f64, start: f64, end: f64) -> Self {
+    pub fn logarithmic(from: f64, to: f64, start: f64, end: f64) -> Self {
         let from = from.max(f64::MIN_POSITIVE);
         Self { from, to: if to > from { to } else { from * 2.0 }, start, end, logarithmic: true }
     }
 
     /// Where a value is drawn; at the end of the line where it is beyond.
-    pub(super) fn at(&self, value: f64) -> f64 {
+    pub fn at(&self, value: f64) -> f64 {
         let share = if self.logarithmic {
             (value.max(f64::MIN_POSITIVE) / self.from).ln() / (self.to / self.from).ln()
         } else {
@@ -45,7 +46,7 @@ impl Scale {
     }
 
     /// Values that are worth a line of the grid, with their labels by `name`.
-    pub(super) fn ticks(&self, most: usize, name: impl Fn(f64) -> String) -> Vec<(f64, String)> {
+    pub fn ticks(&self, most: usize, name: impl Fn(f64) -> String) -> Vec<(f64, String)> {
         let values = if self.logarithmic { decades(self.from, self.to, most) } else { even_steps(self.from, self.to, most) };
         values.into_iter().map(|value| (value, name(value))).collect()
     }
@@ -86,14 +87,14 @@ fn even_steps(from: f64, to: f64, most: usize) -> Vec<f64> {
 const TIME_STEPS: [u32; 17] = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200];
 
 /// Instants that are worth a line of the grid, with their labels: `1:30` after the start.
-pub(super) fn time_ticks(seconds: f64) -> Vec<(f64, String)> {
+pub fn time_ticks(seconds: f64) -> Vec<(f64, String)> {
     let step = TIME_STEPS.into_iter().find(|step| seconds / f64::from(*step) <= 10.0).unwrap_or(43_200);
     let ticks = std::iter::successors(Some(0_u32), |at| at.checked_add(step)).take_while(|at| f64::from(*at) <= seconds + 0.001);
     ticks.map(|at| (f64::from(at), clock(u64::from(at)))).collect()
 }
 
 /// An instant after the start: `42 s`, `1:30`, `1:02:03`.
-pub(super) fn clock(seconds: u64) -> String {
+pub fn clock(seconds: u64) -> String {
     match seconds {
         0..60 => format!("{seconds} s"),
         60..3600 => format!("{}:{:02}", seconds / 60, seconds % 60),
@@ -102,7 +103,7 @@ pub(super) fn clock(seconds: u64) -> String {
 }
 
 /// A latency on an axis, in microseconds: `500 µs`, `20 ms`, `1.5 s`.
-pub(super) fn latency_label(micros: f64) -> String {
+pub fn latency_label(micros: f64) -> String {
     match micros {
         small if small < 1e3 => format!("{} µs", plain(small)),
         middle if middle < 1e6 => format!("{} ms", plain(middle / 1e3)),
@@ -111,7 +112,7 @@ pub(super) fn latency_label(micros: f64) -> String {
 }
 
 /// A number without needless zeros; thousands and millions are abbreviated.
-pub(super) fn plain(value: f64) -> String {
+pub fn plain(value: f64) -> String {
     let (value, unit) = match value.abs() {
         large if large >= 1e6 => (value / 1e6, " M"),
         large if large >= 1e4 => (value / 1e3, " k"),
@@ -122,23 +123,29 @@ pub(super) fn plain(value: f64) -> String {
 }
 
 /// A stretch of time that is marked behind the data.
-pub(super) struct Band {
-    pub(super) from: f64,
-    pub(super) to: f64,
-    pub(super) name: String,
+pub struct Band {
+    /// Where it begins, in seconds.
+    pub from: f64,
+    /// Where it ends.
+    pub to: f64,
+    /// What it is called.
+    pub name: String,
     /// Whether it is shaded; an edge is drawn in any case.
-    pub(super) shaded: bool,
+    pub shaded: bool,
 }
 
 /// A time in which something was broken, drawn over the data.
-pub(super) struct Stretch {
-    pub(super) from: f64,
-    pub(super) to: f64,
-    pub(super) name: String,
+pub struct Stretch {
+    /// Where it begins, in seconds.
+    pub from: f64,
+    /// Where it ends.
+    pub to: f64,
+    /// What was broken.
+    pub name: String,
 }
 
 /// A drawing in the making.
-pub(super) struct Chart {
+pub struct Chart {
     out: String,
     top: f64,
     bottom: f64,
@@ -146,7 +153,7 @@ pub(super) struct Chart {
 
 impl Chart {
     /// A drawing of this height, with its data between `top` and `bottom`. Title and description are read out to whoever cannot see it.
-    pub(super) fn new(id: &str, title: &str, description: &str, height: f64, top: f64, bottom: f64) -> Self {
+    pub fn new(id: &str, title: &str, description: &str, height: f64, top: f64, bottom: f64) -> Self {
         let out = format!(
             "<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-labelledby=\"{id}-t {id}-d\"><title id=\"{id}-t\">{}</title><desc id=\"{id}-d\">{}</desc>\n",
             text(title),
@@ -156,12 +163,12 @@ impl Chart {
     }
 
     /// Adds markup of ours.
-    pub(super) fn raw(&mut self, markup: &str) {
+    pub fn raw(&mut self, markup: &str) {
         self.out.push_str(markup);
     }
 
     /// Lines across the data, with labels at their left.
-    pub(super) fn horizontal_grid(&mut self, scale: &Scale, ticks: &[(f64, String)]) {
+    pub fn horizontal_grid(&mut self, scale: &Scale, ticks: &[(f64, String)]) {
         for (value, name) in ticks {
             let y = scale.at(*value);
             let _ = writeln!(
@@ -175,7 +182,7 @@ impl Chart {
     }
 
     /// Marks along the lower edge, with labels below them.
-    pub(super) fn lower_axis(&mut self, scale: &Scale, ticks: &[(f64, String)]) {
+    pub fn lower_axis(&mut self, scale: &Scale, ticks: &[(f64, String)]) {
         let _ = write!(self.out, "<path class=\"axis\" d=\"M{LEFT} {0:.1}H{RIGHT}\"/>", self.bottom);
         for (value, name) in ticks {
             let x = scale.at(*value);
@@ -192,7 +199,7 @@ impl Chart {
     }
 
     /// Marks stretches of time; their names stand above the data where there is room for them.
-    pub(super) fn bands(&mut self, scale: &Scale, bands: &[Band], named: bool) {
+    pub fn bands(&mut self, scale: &Scale, bands: &[Band], named: bool) {
         for Band { from, to, name, shaded } in bands {
             let (left, right) = (scale.at(*from), scale.at(*to));
             let (top, height) = (self.top, self.bottom - self.top);
@@ -212,7 +219,7 @@ impl Chart {
     }
 
     /// Marks the times in which something was broken, over the data: what happened then is what people look for.
-    pub(super) fn broken(&mut self, scale: &Scale, stretches: &[Stretch], named: bool) {
+    pub fn broken(&mut self, scale: &Scale, stretches: &[Stretch], named: bool) {
         for (index, Stretch { from, to, name }) in stretches.iter().enumerate() {
             // What is over at once still leaves a mark.
             let (left, right) = (scale.at(*from), scale.at(*to).max(scale.at(*from) + 2.0));
@@ -234,7 +241,7 @@ impl Chart {
     }
 
     /// A dashed line across the data for a limit, with its name at the right.
-    pub(super) fn limit(&mut self, y: f64, name: &str) {
+    pub fn limit(&mut self, y: f64, name: &str) {
         let _ = writeln!(
             self.out,
             "<path class=\"limit\" d=\"M{LEFT} {y:.1}H{RIGHT}\"/><text class=\"limit-name\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
@@ -245,7 +252,7 @@ impl Chart {
     }
 
     /// A line through points, set off from whatever lies under it.
-    pub(super) fn trace_over(&mut self, class: &str, points: &[Option<(f64, f64)>]) {
+    pub fn trace_over(&mut self, class: &str, points: &[Option<(f64, f64)>]) {
         let begin = self.out.len();
         self.trace(class, points.iter().copied());
         let line = self.out.split_off(begin);
@@ -254,7 +261,7 @@ impl Chart {
     }
 
     /// A line through points; a missing one interrupts it.
-    pub(super) fn trace(&mut self, class: &str, points: impl IntoIterator<Item = Option<(f64, f64)>>) {
+    pub fn trace(&mut self, class: &str, points: impl IntoIterator<Item = Option<(f64, f64)>>) {
         let mut path = String::new();
         let mut pen_down = false;
         for point in points {
@@ -273,25 +280,25 @@ impl Chart {
     }
 
     /// The finished drawing.
-    pub(super) fn finish(mut self) -> String {
+    pub fn finish(mut self) -> String {
         self.out.push_str("</svg>\n");
         self.out
     }
 }
 
 /// What the lines and colours of a chart stand for: each with the drawing that shows it, as markup.
-pub(super) fn key(entries: &[(String, String)]) -> String {
+pub fn key(entries: &[(String, String)]) -> String {
     let items = entries.iter().map(|(sample, name)| format!("<li><svg viewBox=\"0 0 26 12\" aria-hidden=\"true\">{sample}</svg>{}</li>", text(name)));
     format!("<ul class=\"key\">{}</ul>\n", items.collect::<String>())
 }
 
 /// A sample of a line for the key.
-pub(super) fn line_sample(class: &str) -> String {
+pub fn line_sample(class: &str) -> String {
     format!("<path class=\"trace {class}\" d=\"M1 6H25\"/>")
 }
 
 /// A sample of a colour for the key.
-pub(super) fn colour_sample(class: &str) -> String {
+pub fn colour_sample(class: &str) -> String {
     format!("<rect class=\"{class}\" x=\"6\" width=\"14\" height=\"12\"/>")
 }
 

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 /// A text as data: it starts no tag, ends no attribute and turns no writing direction around.
-pub(super) fn text(from_outside: &str) -> String {
+pub fn text(from_outside: &str) -> String {
     let mut safe = String::with_capacity(from_outside.len());
     for character in from_outside.chars() {
         match character {
@@ -23,17 +23,24 @@ pub(super) fn text(from_outside: &str) -> String {
 }
 
 /// A text of at most so many characters.
-pub(super) fn shortened(from_outside: &str, most: usize) -> String {
+pub fn shortened(from_outside: &str, most: usize) -> String {
     if from_outside.chars().count() <= most { from_outside.to_owned() } else { from_outside.chars().take(most.saturating_sub(1)).chain(['…']).collect() }
 }
 
-/// One column of a table: its head, and whether it holds numbers.
-pub(super) struct Column(pub(super) &'static str, pub(super) bool);
+/// One column of a table.
+pub struct Column(
+    /// What stands above it.
+    pub &'static str,
+    /// Whether it holds numbers.
+    pub bool,
+);
 
-/// One row of a table: its cells, ready as markup, and the class that colours it.
-pub(super) struct TableRow {
-    pub(super) class: &'static str,
-    pub(super) cells: Vec<String>,
+/// One row of a table.
+pub struct TableRow {
+    /// The class that colours it.
+    pub class: &'static str,
+    /// Its cells, ready as markup.
+    pub cells: Vec<String>,
 }
 
 impl From<Vec<String>> for TableRow {
@@ -43,7 +50,7 @@ impl From<Vec<String>> for TableRow {
 }
 
 /// A table whose first column names its rows. Cells are markup.
-pub(super) fn table(caption: &str, columns: &[Column], rows: impl IntoIterator<Item = TableRow>) -> String {
+pub fn table(caption: &str, columns: &[Column], rows: impl IntoIterator<Item = TableRow>) -> String {
     let class = |numeric: bool| if numeric { " class=\"n\"" } else { "" };
     let mut out = format!("<div class=\"wide\"><table><caption>{}</caption><thead><tr>", text(caption));
     for Column(head, numeric) in columns {
@@ -63,17 +70,17 @@ pub(super) fn table(caption: &str, columns: &[Column], rows: impl IntoIterator<I
 }
 
 /// What is shown only when asked for; with the table behind a chart, for whoever cannot or does not want to see that.
-pub(super) fn folded(summary: &str, content: &str) -> String {
+pub fn folded(summary: &str, content: &str) -> String {
     format!("<details><summary>{}</summary>{content}</details>\n", text(summary))
 }
 
 /// A section that links can lead to.
-pub(super) fn section(id: &str, heading: &str, content: &str) -> String {
+pub fn section(id: &str, heading: &str, content: &str) -> String {
     format!("<section id=\"{id}\" aria-labelledby=\"{id}-h\"><h2 id=\"{id}-h\">{}</h2>\n{content}</section>\n", text(heading))
 }
 
 /// A whole number with its thousands apart.
-pub(super) fn grouped(number: u64) -> String {
+pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
@@ -87,12 +94,12 @@ pub(super) fn grouped(number: u64) -> String {
 
 /// A rate per second: whole where it is large, with a decimal where it is small.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "casts from floating point saturate")]
-pub(super) fn rate(per_second: f64) -> String {
+pub fn rate(per_second: f64) -> String {
     if per_second >= 100.0 { grouped(per_second.round() as u64) } else { format!("{per_second:.1}") }
 }
 
 /// A share in per cent: none at all is said differently from very few.
-pub(super) fn percent(share: f64) -> String {
+pub fn percent(share: f64) -> String {
     match share * 100.0 {
         none if none <= 0.0 => "0 %".to_owned(),
         few if few < 0.001 => "< 0.001 %".to_owned(),

@@ -38,7 +38,8 @@ pub(super) fn head(report: &Report<'_>) -> String {
     )
 }
 
-fn class(outcome: Outcome) -> &'static str {
+/// The colour of an outcome.
+pub fn class(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Passed => "good",
         Outcome::Failed => "bad",
@@ -46,7 +47,8 @@ fn class(outcome: Outcome) -> &'static str {
     }
 }
 
-fn mark(outcome: Outcome) -> &'static str {
+/// A sign for an outcome: colour alone tells nothing to whoever cannot see it.
+pub fn mark(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Passed => "✓",
         Outcome::Failed => "✗",
@@ -55,7 +57,8 @@ fn mark(outcome: Outcome) -> &'static str {
     }
 }
 
-fn in_words(outcome: Outcome) -> &'static str {
+/// An outcome as people write it.
+pub fn in_words(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Passed => "Passed",
         Outcome::Failed => "Failed",
@@ -67,10 +70,42 @@ fn in_words(outcome: Outcome) -> &'static str {
 }
 
 /// A reason without the word that machines know it by.
-fn sentence(reason: &str) -> String {
+pub fn sentence(reason: &str) -> String {
     let (word, rest) = reason.split_once(": ").unwrap_or(("", reason));
     let known = !word.is_empty() && word.chars().all(|character| character.is_ascii_alphanumeric());
-    with_signs(if known { rest } else { reason })
+    with_signs(&tidy(&in_plain_words(if known { rest } else { reason })))
+}
+
+/// What begins with the name of a metric, with that as people say it.
+fn in_plain_words(said: &str) -> String {
+    const METRICS: [(&str, &str); 4] = [
+        ("errorRate", "error rate"),
+        ("recoveryTime of ", "time to recover from "),
+        ("timeToFirstError of ", "time to the first error after "),
+        ("longestGap of ", "longest gap after "),
+    ];
+    let named = METRICS.iter().find_map(|(metric, words)| Some((said.strip_prefix(metric)?, words)));
+    named.map_or_else(|| said.to_owned(), |(rest, words)| format!("{words}{rest}"))
+}
+
+/// Numbers with no more digits than anybody reads: large ones in groups, shares to three digits.
+fn tidy(said: &str) -> String {
+    let number = |word: &str| {
+        let whole = word.len() > 4 && word.bytes().all(|byte| byte.is_ascii_digit());
+        let long = word.split_once('.').is_some_and(|(whole, rest)| whole == "0" && rest.len() > 4 && rest.bytes().all(|byte| byte.is_ascii_digit()));
+        match (whole, long) {
+            (true, _) => word.parse().map_or_else(|_| word.to_owned(), grouped),
+            (false, true) => word.parse().map_or_else(|_| word.to_owned(), three_digits),
+            (false, false) => word.to_owned(),
+        }
+    };
+    said.split(' ').map(|word| word.strip_suffix(',').map_or_else(|| number(word), |word| number(word) + ",")).collect::<Vec<_>>().join(" ")
+}
+
+/// A share below one, to three digits that count.
+fn three_digits(share: f64) -> String {
+    let zeros = std::iter::successors(Some(share * 10.0), |share| Some(share * 10.0)).take(6).take_while(|share| *share < 1.0).count();
+    format!("{share:.*}", zeros + 3)
 }
 
 /// A limit with the signs that people write.
@@ -170,7 +205,8 @@ pub(super) fn validity(report: &Report<'_>) -> String {
     section("validity", "Validity", &(intro.to_owned() + &check_table("What the measurement was asked for", &of_the_measurement)))
 }
 
-fn check_table(caption: &str, checks: &[&Check]) -> String {
+/// Checks as a table, those first that somebody has to look into.
+pub fn check_table(caption: &str, checks: &[&Check]) -> String {
     // What is broken comes first, then what is open: nobody has to search for it.
     let mut sorted = checks.to_vec();
     sorted.sort_by_key(|check| match (check.decided, check.held) {
@@ -190,7 +226,7 @@ fn check_table(caption: &str, checks: &[&Check]) -> String {
             Owner::Harness => "Crucible",
             Owner::Environment => "cluster or network",
         };
-        TableRow { class, cells: vec![text(name), answer.to_owned(), text(observed), text(&with_signs(limit)), owner.to_owned()] }
+        TableRow { class, cells: vec![text(&in_plain_words(name)), answer.to_owned(), text(&tidy(observed)), text(&with_signs(limit)), owner.to_owned()] }
     };
     let head = [Column("check", false), Column("answer", false), Column("observed", true), Column("limit", true), Column("who looks into it", false)];
     table(caption, &head, sorted.iter().map(row))
@@ -203,8 +239,16 @@ mod tests {
     #[test]
     fn a_reason_is_told_without_the_word_for_machines() {
         assert_eq!(sentence("LimitBroken: p95 was 50.0ms, the limit is < 20ms"), "p95 was 50.0ms, the limit is < 20ms");
-        assert_eq!(sentence("LimitBroken: errorRate was 0.2, the limit is <= 0.001"), "errorRate was 0.2, the limit is ≤ 0.001");
+        assert_eq!(sentence("LimitBroken: errorRate was 0.2, the limit is <= 0.001"), "error rate was 0.2, the limit is ≤ 0.001");
+        assert_eq!(sentence("TooLittleData: recoveryTime of kill was no data, the limit is < 6s"), "time to recover from kill was no data, the limit is < 6s");
         assert_eq!(sentence("no word: at all"), "no word: at all");
         assert_eq!(sentence(""), "");
+    }
+
+    #[test]
+    fn numbers_have_no_more_digits_than_anybody_reads() {
+        let said = ["403010 of 403010", "0.269455", "0.000703", "worker imbalance was 0.018175, the limit is", "1999", "2518.8/s", "0.0076"];
+        let told = ["403,010 of 403,010", "0.269", "0.000703", "worker imbalance was 0.0182, the limit is", "1999", "2518.8/s", "0.0076"];
+        assert_eq!(said.map(tidy), told);
     }
 }
