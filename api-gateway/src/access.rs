@@ -1,6 +1,6 @@
 //! Who may do what: the one list of routes with the rights that each needs, and the layer that asks for them.
 //!
-//! The list is closed: a route that is not in it is not reachable. Rights are those of the cluster, on the objects that stand behind a
+//! The list is closed: a route that is neither in it nor in the list of pages is not reachable. Rights are those of the cluster, on the objects that stand behind a
 //! route; what has no object of its own is counted to the kind that it serves, as a workload is to the plans.
 
 use std::{collections::HashMap, sync::LazyLock};
@@ -61,7 +61,7 @@ const PLANS: &str = "testplans";
 const RUNS: &str = "testruns";
 const FIXTURES: &str = "fixtures";
 
-/// Every route that asks for rights.
+/// Every route of the API that asks for rights.
 pub const ROUTES: &[Route] = &[
     route(Method::GET, "/test-plans", &[legacy("list", PLANS)]),
     route(Method::POST, "/test-plans", &[legacy("create", PLANS)]),
@@ -111,9 +111,27 @@ pub const ROUTES: &[Route] = &[
     route(Method::DELETE, "/apis/crucible.dev/v1alpha1/namespaces/{namespace}/fixtures/{name}", &[named("delete", FIXTURES)]),
 ];
 
+/// Every page that asks for rights. They stand apart because no program calls them: they are not in the description of the API.
+pub const PAGES: &[Route] = &[
+    route(Method::GET, "/ui/", &[legacy("list", RUNS)]),
+    route(Method::GET, "/ui/runs/{run_id}", &[legacy("get", RUNS)]),
+    route(Method::GET, "/ui/runs/{run_id}/events", &[legacy("watch", RUNS)]),
+    route(Method::GET, "/ui/runs/{run_id}/report", &[legacy("get", RUNS)]),
+    // Whoever may not stop a run is told so before they are asked whether they are sure.
+    route(Method::GET, "/ui/runs/{run_id}/stop", &[legacy("update", RUNS)]),
+    route(Method::POST, "/ui/runs/{run_id}/stop", &[legacy("update", RUNS)]),
+    // The newest runs are offered to choose from.
+    route(Method::GET, "/ui/compare", &[legacy("get", RUNS), legacy("list", RUNS)]),
+    route(Method::GET, "/ui/plans", &[legacy("list", PLANS)]),
+    route(Method::GET, "/ui/plans/{name}", &[legacy("get", PLANS)]),
+    route(Method::GET, "/ui/plans/stored/{name}", &[legacy("get", PLANS)]),
+    route(Method::GET, "/ui/fixtures", &[legacy("list", FIXTURES)]),
+    route(Method::GET, "/ui/fixtures/{fixture_id}", &[legacy("get", FIXTURES)]),
+];
+
 static BY_PATH: LazyLock<HashMap<&'static str, Vec<&'static Route>>> = LazyLock::new(|| {
     let mut paths: HashMap<&'static str, Vec<&'static Route>> = HashMap::new();
-    for route in ROUTES {
+    for route in ROUTES.iter().chain(PAGES) {
         paths.entry(route.path).or_default().push(route);
     }
     paths
@@ -153,7 +171,7 @@ mod tests {
     #[test]
     fn every_route_needs_a_right_and_none_stands_twice() {
         let mut seen = std::collections::BTreeSet::new();
-        for route in ROUTES {
+        for route in ROUTES.iter().chain(PAGES) {
             assert!(!route.rights.is_empty(), "{route:?}");
             assert!(seen.insert((route.method.as_str(), route.path)), "{route:?}");
             for right in route.rights {
@@ -163,8 +181,14 @@ mod tests {
     }
 
     #[test]
+    fn pages_stand_apart_from_the_api() {
+        assert!(ROUTES.iter().all(|route| !route.path.starts_with("/ui")));
+        assert!(PAGES.iter().all(|route| route.path.starts_with("/ui/")));
+    }
+
+    #[test]
     fn whoever_may_only_read_writes_nothing() {
-        for route in ROUTES {
+        for route in ROUTES.iter().chain(PAGES) {
             let reads = route.rights.iter().all(|right| matches!(right.verb, "get" | "list" | "watch"));
             assert!(reads || route.rights.iter().all(|right| matches!(right.verb, "create" | "update" | "delete")), "{route:?}");
         }

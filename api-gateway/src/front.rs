@@ -15,7 +15,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use crate::{auth::Caller, error::ApiError, native, state::Gateway};
+use crate::{auth::Caller, error::ApiError, native, pages, state::Gateway};
 
 /// The name that a request is known by on both sides.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -58,6 +58,7 @@ pub async fn front(State(gateway): State<Gateway>, request: Request, next: Next)
     let method = request.method().clone();
     let path = if is_write(&method) { Some(request.uri().path().to_owned()) } else { None };
     let problems = native::speaks_problems(request.uri().path());
+    let page = pages::Asked::of(&request);
     let mut response = match admit(request.headers()) {
         Err(error) => error.into_response(),
         Ok(()) => match tokio::time::timeout(ANSWERING, next.run(request)).await {
@@ -69,6 +70,9 @@ pub async fn front(State(gateway): State<Gateway>, request: Request, next: Next)
     log(&response, &method, path.as_deref(), &id);
     if problems {
         response = native::rewrite(response);
+    }
+    if let Some(page) = page {
+        response = page.dress(&gateway, response);
     }
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, id);

@@ -24,11 +24,16 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub(crate) use artifacts::MOST_RESULTS;
 pub use fixtures::sweep;
+pub(crate) use fixtures::{FixtureId, PREFIX as FIXTURES};
 pub use names::RunId;
 pub(crate) use names::param;
 pub(crate) use objects::read as object;
+pub(crate) use plans::PlanName;
 pub(crate) use query::{Asked, limit, read_cursor, write_cursor};
+pub(crate) use runs::known;
 pub(crate) use status::unknown;
+pub(crate) use stop::end;
+pub(crate) use stored::{PREFIX as PLANS, text as stored_plan};
 
 use crate::state::Gateway;
 

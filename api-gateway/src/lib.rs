@@ -3,7 +3,7 @@
 //!
 //! It holds no state of its own: any replica answers any call, and a restart loses nothing. What a plan or a run means is
 //! `crucible-lifecycle`'s; here is only who may ask ([`access`], [`auth`]), how much ([`front`], [`body`], [`listener`]), and where
-//! the answer lies. Every route is described where it is written, and [`openapi`] is the sum of that.
+//! the answer lies. Every route is described where it is written, and [`openapi`] is the sum of that; [`pages`] show people the same.
 
 pub mod access;
 pub mod admin;
@@ -16,6 +16,7 @@ pub mod legacy;
 pub mod listener;
 pub mod native;
 pub mod openapi;
+pub mod pages;
 pub mod rbac;
 pub mod router;
 pub mod runs;

@@ -15,8 +15,11 @@ mod runs;
 
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+pub(crate) use events::follow;
+pub(crate) use object::{Objects, Page, Which};
 pub use outline::{RunOutline, outline};
-pub use problem::{Problem, rewrite, speaks_problems};
+pub(crate) use place::Name;
+pub use problem::{Problem, rewrite, sentences, speaks_problems};
 
 use crate::state::Gateway;
 

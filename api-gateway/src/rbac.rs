@@ -41,14 +41,14 @@ pub const GRANTS: &[Grant] = &[
         group: "crucible.dev",
         resource: "testplans",
         verbs: &["create", "delete", "get", "list"],
-        why: "legacy::start makes that of a run; native::plans makes, reads and removes whichever are named",
+        why: "legacy::start makes that of a run; native::plans makes, reads and removes whichever are named; pages::plans lists and reads them",
     },
     Grant {
         scope: Scope::Watched,
         group: "crucible.dev",
         resource: "fixtures",
         verbs: &["create", "delete", "get", "list"],
-        why: "native::fixtures makes, reads and removes those that are named",
+        why: "native::fixtures makes, reads and removes those that are named; pages::fixtures lists them",
     },
     Grant {
         scope: Scope::Legacy,

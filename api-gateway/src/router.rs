@@ -6,7 +6,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use crate::{access, admin, error::ApiError, front, legacy, native, openapi, state::Gateway};
+use crate::{access, admin, error::ApiError, front, legacy, native, openapi, pages, state::Gateway};
 
 /// Every route with its description.
 pub fn described() -> OpenApiRouter<Gateway> {
@@ -23,6 +23,9 @@ pub fn routes(gateway: Gateway) -> Router {
     let document = Bytes::from(openapi::document());
     let guarded: Router<Gateway> = guarded().into();
     let guarded = guarded.route_layer(middleware::from_fn_with_state(gateway.clone(), access::guard));
+    // Pages pass their own door before the guard.
+    let pages = pages::routes().route_layer(middleware::from_fn_with_state(gateway.clone(), access::guard));
+    let pages = pages.merge(pages::open()).route_layer(middleware::from_fn(pages::door));
     let open: Router<Gateway> = legacy::open().into();
     let open = open
         .route("/readyz", get(admin::ready))
@@ -30,6 +33,7 @@ pub fn routes(gateway: Gateway) -> Router {
         .merge(SwaggerUi::new("/docs").config(Config::new(["/openapi.json"])))
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed("GET, HEAD".to_owned()) });
     open.merge(guarded)
+        .merge(pages)
         .fallback(|| async { ApiError::NotFound("there is nothing at this address".to_owned()) })
         .layer(middleware::from_fn_with_state(gateway.clone(), front::front))
         .with_state(gateway)

@@ -10,7 +10,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use self::names::{FileName, FixtureId};
+use self::names::FileName;
+pub use self::names::FixtureId;
 pub use self::{
     stale::sweep,
     upload::{__path_begin, __path_complete, __path_sign, begin, complete, sign},
@@ -21,7 +22,7 @@ use crate::{
 };
 
 /// Where they lie in the bucket.
-const PREFIX: &str = "fixtures/";
+pub const PREFIX: &str = "fixtures/";
 
 /// Every dataset.
 #[derive(Serialize, ToSchema)]

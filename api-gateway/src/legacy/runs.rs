@@ -72,7 +72,7 @@ pub async fn list(State(gateway): State<Gateway>, Asked(which): Asked<Which>) ->
 }
 
 /// What the cluster knows while the ledger is away; nothing at all would help nobody.
-fn known(gateway: &Gateway, query: &ListRuns, error: &LedgerError) -> Result<Listed, ApiError> {
+pub fn known(gateway: &Gateway, query: &ListRuns, error: &LedgerError) -> Result<Listed, ApiError> {
     if !gateway.runs.is_synced() {
         return Err(error.clone().into());
     }

@@ -58,7 +58,8 @@ pub async fn stop(State(gateway): State<Gateway>, Any(sent): Any) -> Result<Json
     Ok(Json(Stopped { run_id: sent, action }))
 }
 
-async fn end(gateway: &Gateway, run_id: &str) -> Result<StopOutcome, ApiError> {
+/// Ends a run that the caller has the id of.
+pub async fn end(gateway: &Gateway, run_id: &str) -> Result<StopOutcome, ApiError> {
     let namespace = &gateway.settings.namespace;
     if let Some(run) = gateway.runs.by_id(namespace, run_id) {
         return end_known(gateway, &run).await;

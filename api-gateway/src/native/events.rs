@@ -38,12 +38,17 @@ const RIGHTS: [Right; 1] = [Right { verb: "watch", resource: "testruns", place: 
     params(("namespace" = String, Path), ("name" = String, Path)),
     responses((status = 200, body = String, content_type = "text/event-stream"), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = 503, body = Problem, content_type = "application/problem+json")))]
 pub async fn events(State(gateway): State<Gateway>, Named { namespace, name }: Named, request: Request) -> Result<Response, ApiError> {
+    follow(gateway, namespace, name, request.headers().clone())
+}
+
+/// The progress of a run as it happens, for whoever these headers came from.
+pub fn follow(gateway: Gateway, namespace: String, name: String, headers: HeaderMap) -> Result<Response, ApiError> {
     // Listened to before the first look: nothing that happens in between is missed.
     let changes = gateway.runs.subscribe();
     let run = super::runs::known(&gateway, &namespace, &name)?;
     let mut beat = interval_at(Instant::now() + BEAT, BEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let listener = Listener { gateway, namespace, name, headers: request.headers().clone(), changes, beat, told: None, next: Next::Tell(run) };
+    let listener = Listener { gateway, namespace, name, headers, changes, beat, told: None, next: Next::Tell(run) };
     let headers = [(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")), (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
     Ok((headers, Body::from_stream(listener.events())).into_response())
 }

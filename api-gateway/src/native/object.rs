@@ -66,6 +66,13 @@ pub struct Which {
     cursor: Option<String>,
 }
 
+impl Which {
+    /// The page that begins here, of the usual length.
+    pub fn from(cursor: Option<String>) -> Self {
+        Self { limit: None, cursor }
+    }
+}
+
 /// One page of objects, and where the next one begins.
 pub struct Page {
     /// The objects, by name.

@@ -15,6 +15,18 @@ pub struct Named {
     pub name: String,
 }
 
+/// A name where the route itself says the namespace.
+pub struct Name(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Name {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let name = param(parts, state, "name").await.filter(|name| is_subdomain(name));
+        name.map(Self).ok_or_else(|| ApiError::NotFound("there is nothing of this name".to_owned()))
+    }
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for Namespace {
     type Rejection = ApiError;
 
@@ -29,8 +41,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let Namespace(namespace) = Namespace::from_request_parts(parts, state).await?;
-        let name = param(parts, state, "name").await.filter(|name| is_subdomain(name));
-        name.map(|name| Self { namespace, name }).ok_or_else(|| ApiError::NotFound("there is nothing of this name".to_owned()))
+        let Name(name) = Name::from_request_parts(parts, state).await?;
+        Ok(Self { namespace, name })
     }
 }
 

@@ -51,6 +51,13 @@ pub fn speaks_problems(path: &str) -> bool {
     path.starts_with("/apis/")
 }
 
+/// What went wrong, in sentences: one for each mistake where mistakes are what went wrong.
+#[must_use]
+pub fn sentences(error: &ApiError) -> Vec<String> {
+    let problem = Problem::of(error);
+    if problem.errors.is_empty() { vec![problem.detail] } else { problem.errors.iter().map(Mistake::told).collect() }
+}
+
 /// An answer that an error made, in the words of native routes. Any other stays as it is.
 #[must_use]
 pub fn rewrite(mut response: Response) -> Response {

@@ -1,7 +1,7 @@
 //! Who may what, whatever the route: nobody without a token, nobody without the right, nobody in another namespace.
 
 use crucible_api_gateway::{
-    access::{Place, ROUTES, Route},
+    access::{PAGES, Place, ROUTES, Route},
     args::Settings,
     auth::{Gate, StaticTokens},
 };
@@ -31,19 +31,21 @@ async fn ask(world: &World, route: &Route, namespace: &str, token: Option<&str>)
     let path = route.path.replace("{namespace}", namespace).replace("{run_id}", "x_20260105-0800_00000001");
     let path: String = path.split('/').map(|step| if step.starts_with('{') { "1" } else { step }).collect::<Vec<_>>().join("/");
     let token = token.map(|token| format!("Bearer {token}"));
-    let headers: Vec<(&str, &str)> = token.iter().map(|token| ("authorization", token.as_str())).collect();
+    let mut headers: Vec<(&str, &str)> = token.iter().map(|token| ("authorization", token.as_str())).collect();
+    // As a browser says it of what our own pages send.
+    headers.push(("sec-fetch-site", "same-origin"));
     world.ask(route.method.as_str(), &path, &headers, "").await
 }
 
 #[tokio::test]
 async fn nobody_gets_in_without_a_token_whatever_the_route() {
     let world = world().await;
-    for route in ROUTES {
+    for route in ROUTES.iter().chain(PAGES) {
         let answer = ask(&world, route, NAMESPACE, None).await;
         assert_eq!((answer.status, answer.headers.contains_key("www-authenticate")), (401, true), "{route:?}");
     }
     assert!(world.cluster.writes().is_empty());
-    for path in ["/health", "/readyz", "/docs/", "/openapi.json"] {
+    for path in ["/health", "/readyz", "/docs/", "/openapi.json", "/ui/login", "/ui/assets/style.css"] {
         assert_eq!(world.get(path).await.status, 200, "{path}");
     }
 }
@@ -51,7 +53,7 @@ async fn nobody_gets_in_without_a_token_whatever_the_route() {
 #[tokio::test]
 async fn a_stranger_gets_nothing_of_this_namespace_whatever_the_route() {
     let world = world().await;
-    for route in ROUTES {
+    for route in ROUTES.iter().chain(PAGES) {
         let answer = ask(&world, route, NAMESPACE, Some("token-of-stranger")).await;
         assert_eq!(answer.status, 403, "{route:?}");
     }
@@ -69,7 +71,7 @@ async fn the_owner_gets_nothing_of_another_namespace() {
 #[tokio::test]
 async fn a_reader_reads_everything_and_writes_nothing() {
     let world = world().await;
-    for route in ROUTES {
+    for route in ROUTES.iter().chain(PAGES) {
         let reads = route.rights.iter().all(|right| matches!(right.verb, "get" | "list" | "watch"));
         let answer = ask(&world, route, NAMESPACE, Some("token-of-reader")).await;
         assert_eq!(answer.status == 403, !reads, "{route:?}: {answer:?}");

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use crucible_api_gateway::{access::ROUTES, openapi};
+use crucible_api_gateway::{
+    access::{PAGES, ROUTES},
+    openapi,
+};
 use serde_json::Value;
 
 use super::harness::World;
@@ -33,6 +36,13 @@ fn every_route_is_described_and_needs_a_right_but_health() {
     let mut expected: BTreeSet<String> = ROUTES.iter().map(|route| format!("{} {}", route.method, route.path.replace("{*", "{"))).collect();
     expected.insert("GET /health".to_owned());
     assert_eq!(described(), expected);
+}
+
+#[test]
+fn pages_are_not_in_the_description() {
+    let described = described();
+    assert!(PAGES.iter().all(|page| !described.contains(&format!("{} {}", page.method, page.path))));
+    assert!(described.iter().all(|route| !route.contains(" /ui")));
 }
 
 #[tokio::test]

@@ -12,6 +12,8 @@ mod following;
 mod harness;
 mod input;
 mod native;
+mod pages;
+mod pages_beside_runs;
 mod plans;
 mod reading;
 mod stopping;
