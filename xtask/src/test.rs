@@ -5,6 +5,7 @@ mod contract;
 mod go;
 mod licences;
 mod mcp;
+mod pages;
 mod rings;
 mod tally;
 
@@ -58,6 +59,7 @@ impl Args {
                 run(&mut total, "ledger against PostgreSQL", &|| rings::ledger(cluster));
                 run(&mut total, "vault against the S3 server", &|| rings::vault(cluster));
                 run(&mut total, "REST contract, from outside", &|| contract::run(cluster));
+                run(&mut total, "pages and reports in a browser", &|| pages::run(cluster));
                 run(&mut total, "MCP, from outside", &|| mcp::run(cluster));
                 run(&mut total, "stories on the cluster", &|| rings::stories(cluster));
             }

@@ -28,7 +28,7 @@ pub fn run(cluster: &Cluster) -> Result<((), Tally)> {
 }
 
 /// Where everything is, and who may look at it.
-fn environment(cluster: &Cluster) -> Result<Vec<(&'static str, String)>> {
+pub fn environment(cluster: &Cluster) -> Result<Vec<(&'static str, String)>> {
     let of = |namespace: &str, secret: &str, key: &str| {
         let template = format!("--output=go-template={{{{ .data.{key} | base64decode }}}}");
         cluster.kubectl(&["--namespace", namespace, "get", "secret", secret, &template])
@@ -55,7 +55,7 @@ fn environment(cluster: &Cluster) -> Result<Vec<(&'static str, String)>> {
 }
 
 /// What pytest counted. Skipped tests count as failed, and so do those that could not be set up.
-fn of_junit(report: &str, content: bool) -> Tally {
+pub fn of_junit(report: &str, content: bool) -> Tally {
     let suite = report.split_once("<testsuite ").and_then(|(_, rest)| rest.split_once('>')).map_or("", |(attributes, _)| attributes);
     let count = |name: &str| -> u64 {
         let value = suite.split_once(&format!("{name}=\"")).and_then(|(_, rest)| rest.split_once('"')).map(|(value, _)| value);
