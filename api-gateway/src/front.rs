@@ -19,6 +19,8 @@ use crate::{auth::Caller, error::ApiError, native, pages, state::Gateway};
 
 /// The name that a request is known by on both sides.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// What a browser says of the page that a request comes from; other clients say nothing.
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// How long an answer may take to begin. A body that is slow is given up earlier, by its reader.
 const ANSWERING: Duration = Duration::from_secs(28);
 const LONGEST_ID: usize = 128;
@@ -59,7 +61,7 @@ pub async fn front(State(gateway): State<Gateway>, request: Request, next: Next)
     let path = if is_write(&method) { Some(request.uri().path().to_owned()) } else { None };
     let problems = native::speaks_problems(request.uri().path());
     let page = pages::Asked::of(&request);
-    let mut response = match admit(request.headers()) {
+    let mut response = match admit(&method, request.headers()) {
         Err(error) => error.into_response(),
         Ok(()) => match tokio::time::timeout(ANSWERING, next.run(request)).await {
             Ok(response) => response,
@@ -81,8 +83,12 @@ pub async fn front(State(gateway): State<Gateway>, request: Request, next: Next)
 }
 
 /// Nothing is unpacked: a few bytes that become gigabytes are the oldest trick. And nobody calls as two: a program before this one
-/// may have believed the other.
-fn admit(headers: &HeaderMap) -> Result<(), ApiError> {
+/// may have believed the other. Nor does a browser change anything in the name of another site's page, which needs no token where nobody is
+/// asked for one.
+fn admit(method: &Method, headers: &HeaderMap) -> Result<(), ApiError> {
+    if is_write(method) && headers.get(FETCH_SITE).is_some_and(|site| site != "same-origin" && site != "none") {
+        return Err(ApiError::Forbidden("a page of another site may change nothing here".to_owned()));
+    }
     if headers.get_all(header::AUTHORIZATION).iter().nth(1).is_some() {
         return Err(ApiError::Unauthenticated("a request has one Authorization header at most"));
     }
@@ -133,19 +139,34 @@ mod tests {
     fn packed_bodies_are_not_read() {
         for (coding, admitted) in [("gzip", false), ("br", false), ("identity", true)] {
             let headers = HeaderMap::from_iter([(header::CONTENT_ENCODING, HeaderValue::from_static(coding))]);
-            assert_eq!(admit(&headers).is_ok(), admitted, "{coding}");
+            assert_eq!(admit(&Method::POST, &headers).is_ok(), admitted, "{coding}");
         }
-        assert!(admit(&HeaderMap::new()).is_ok());
+        assert!(admit(&Method::POST, &HeaderMap::new()).is_ok());
+    }
+
+    #[test]
+    fn pages_of_other_sites_change_nothing() {
+        let with = |method: &Method, site: &'static str| admit(method, &HeaderMap::from_iter([(FETCH_SITE, HeaderValue::from_static(site))]));
+        for site in ["cross-site", "same-site"] {
+            assert!(matches!(with(&Method::POST, site), Err(ApiError::Forbidden(_))), "{site}");
+            assert_eq!(with(&Method::GET, site), Ok(()), "{site}");
+        }
+        for site in ["same-origin", "none"] {
+            assert_eq!(with(&Method::DELETE, site), Ok(()), "{site}");
+        }
     }
 
     #[test]
     fn nobody_calls_as_two() {
         let with = |tokens: &[&'static str]| {
             let headers = tokens.iter().map(|token| (header::AUTHORIZATION, HeaderValue::from_static(token)));
-            admit(&headers.fold(HeaderMap::new(), |mut all, (name, token)| {
-                all.append(name, token);
-                all
-            }))
+            admit(
+                &Method::GET,
+                &headers.fold(HeaderMap::new(), |mut all, (name, token)| {
+                    all.append(name, token);
+                    all
+                }),
+            )
         };
         assert_eq!(with(&["Bearer a"]), Ok(()));
         for tokens in [["Bearer a", "Bearer b"], ["Bearer a", "Bearer a"], ["Bearer a", ""]] {
