@@ -138,14 +138,11 @@ mod tests {
     /// A numeric as PostgreSQL would show it: the inverse of the above, by its own documentation.
     fn shown(bytes: &[u8]) -> String {
         let word = |at: usize| i16::from_be_bytes([bytes[4 + at * 2], bytes[5 + at * 2]]);
-        let (count, weight, sign, scale) = (word(0), word(1), word(2), word(3) as usize);
-        let group = |position: i16| if (0..count).contains(&position) { word(4 + position as usize) } else { 0 };
-        let mut whole: String = (0..=weight.max(-1)).map(|position| format!("{:04}", group(position))).collect();
-        whole = whole.trim_start_matches('0').to_owned();
-        let mut part = String::new();
-        for position in 0..=(scale / 4) as i16 {
-            part += &format!("{:04}", group(weight + 1 + position));
-        }
+        let (count, weight, sign, scale) = (word(0), word(1), word(2), usize::try_from(word(3)).unwrap());
+        let group = |position: i16| if (0..count).contains(&position) { word(4 + usize::try_from(position).unwrap()) } else { 0 };
+        let digits = |positions: std::ops::RangeInclusive<i16>| positions.map(|position| format!("{:04}", group(position))).collect::<Vec<_>>().concat();
+        let whole = digits(0..=weight).trim_start_matches('0').to_owned();
+        let mut part = digits(weight + 1..=weight + 1 + i16::try_from(scale / 4).unwrap());
         part.truncate(scale);
         format!("{}{}{}{part}", if sign == 0x4000 { "-" } else { "" }, if whole.is_empty() { "0" } else { &whole }, if scale > 0 { "." } else { "" })
     }
@@ -153,7 +150,7 @@ mod tests {
     fn decimal(digits: i128, scale: u8) -> String {
         let mut to = Vec::new();
         numeric(&mut to, digits, scale).unwrap();
-        assert_eq!(i32::from_be_bytes(to[..4].try_into().unwrap()) as usize, to.len() - 4);
+        assert_eq!(usize::try_from(i32::from_be_bytes(to[..4].try_into().unwrap())).unwrap(), to.len() - 4);
         shown(&to)
     }
 
