@@ -76,7 +76,12 @@ pub async fn front(State(gateway): State<Gateway>, request: Request, next: Next)
     if let Some(page) = page {
         response = page.dress(&gateway, response);
     }
+    let refused = is_write(&method) && response.status().is_client_error();
     let headers = response.headers_mut();
+    if refused {
+        // Where nobody has read the body, the connection is of no further use; a client that is not told would send its next request into it.
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     headers.insert(REQUEST_ID, id);
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response

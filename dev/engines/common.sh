@@ -23,7 +23,8 @@ PASSWORD=crucible-test-only
 certificate() {
     mkdir -p "$STATE"
     chmod 755 "$STATE"
-    [ -s "$STATE/key.pem" ] || openssl req -x509 -newkey rsa:2048 -nodes -days 3650 -subj /CN=localhost \
+    # One that an earlier version made may be an authority: it is made anew.
+    openssl x509 -in "$CERTIFICATE" -noout -ext basicConstraints 2>/dev/null | grep -q CA:FALSE && [ -s "$STATE/key.pem" ] || openssl req -x509 -newkey rsa:2048 -nodes -days 3650 -subj /CN=localhost \
         -addext subjectAltName=DNS:localhost -addext basicConstraints=critical,CA:FALSE -keyout "$STATE/key.pem" -out "$CERTIFICATE" 2>/dev/null
 }
 

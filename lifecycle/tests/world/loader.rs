@@ -85,7 +85,7 @@ impl Loader {
         self.heard = Some(HeardLoader { at: now, report });
     }
 
-    fn table(&self, table: &str, state: TableState, rows: &str) -> TableReport {
+    fn table(table: &str, state: TableState, rows: &str) -> TableReport {
         let ready = state.is_ready();
         TableReport {
             fixture: format!("shop-{table}"),
@@ -107,12 +107,12 @@ impl Loader {
             ["fixture", "cannot", "be", "listed"] => self.listing = Some(Listing::Unreadable("no connection".to_owned())),
             ["fixture", "can", "be", "listed"] => self.listing = None,
             ["loader", "sends", rows, "rows", "to", table] => {
-                let report = self.table(table, TableState::Loading, rows);
+                let report = Self::table(table, TableState::Loading, rows);
                 self.say(now, LoaderState::Loading, None, vec![report]);
             }
             ["loader", how @ ("loads" | "finds"), rows, "rows", "in", table] => {
                 let state = if *how == "loads" { TableState::Loaded } else { TableState::Found };
-                let report = self.table(table, state, rows);
+                let report = Self::table(table, state, rows);
                 self.tables.push(((*table).to_owned(), (*rows).to_owned()));
                 let mut tables: Vec<TableReport> = self.heard.take().map(|heard| heard.report.tables).unwrap_or_default();
                 tables.retain(|told| told.table != *table);

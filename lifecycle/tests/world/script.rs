@@ -97,7 +97,7 @@ fn happen(world: &mut World, event: &str) {
             world.plan_mut().spec.fixtures.push(crucible_crds::fixture::FixtureUse { fixture, table: (*table).into() });
         }
         ["plan", "writes"] => {
-            world.plan_mut().spec.workload.source.inline = Some("-- @type: sql\n-- @name: Pay\nUPDATE orders SET paid = 1 WHERE id = :id\n".to_owned())
+            world.plan_mut().spec.workload.source.inline = Some("-- @type: sql\n-- @name: Pay\nUPDATE orders SET paid = 1 WHERE id = :id\n".to_owned());
         }
         ["fixture" | "loader", ..] => world.loader.happen(&words, world.now),
         ["chaos", "mesh", "is", "missing"] => world.chaos.missing = true,
