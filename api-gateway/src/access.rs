@@ -117,6 +117,7 @@ pub const PAGES: &[Route] = &[
     route(Method::GET, "/ui/runs/{run_id}", &[legacy("get", RUNS)]),
     route(Method::GET, "/ui/runs/{run_id}/events", &[legacy("watch", RUNS)]),
     route(Method::GET, "/ui/runs/{run_id}/report", &[legacy("get", RUNS)]),
+    route(Method::GET, "/ui/runs/{run_id}/files", &[legacy("get", RUNS)]),
     // Whoever may not stop a run is told so before they are asked whether they are sure.
     route(Method::GET, "/ui/runs/{run_id}/stop", &[legacy("update", RUNS)]),
     route(Method::POST, "/ui/runs/{run_id}/stop", &[legacy("update", RUNS)]),

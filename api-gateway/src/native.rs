@@ -15,6 +15,7 @@ mod runs;
 
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+pub(crate) use artifacts::sign;
 pub(crate) use events::follow;
 pub(crate) use object::{Objects, Page, Which};
 pub use outline::{RunOutline, outline};

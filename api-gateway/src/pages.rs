@@ -9,6 +9,7 @@ mod answer;
 mod assets;
 mod compare;
 mod door;
+mod files;
 mod fixtures;
 mod form;
 mod frame;
@@ -39,6 +40,7 @@ pub fn routes() -> Router<Gateway> {
         .route("/ui/runs/{run_id}", get(run::run))
         .route("/ui/runs/{run_id}/events", get(run::events))
         .route("/ui/runs/{run_id}/report", get(report::report))
+        .route("/ui/runs/{run_id}/files", get(files::file))
         .route("/ui/runs/{run_id}/stop", get(stop::ask).post(stop::stop))
         .route("/ui/compare", get(compare::compare))
         .route("/ui/plans", get(plans::list))

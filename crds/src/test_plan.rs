@@ -611,6 +611,9 @@ pub struct Validity {
     /// Whether everything that `observe` asks for must have been answered.
     #[serde(default, skip_serializing_if = "is_false")]
     pub complete_metrics: bool,
+    /// Whether the system under test may have been started anew during the load without a fault of the plan that explains it: one that began before and ended at most a minute before.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub allow_restarts: bool,
     /// The largest difference between the first queries of any two workers. Not checked when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_start_skew: Option<Duration>,
@@ -649,6 +652,7 @@ impl Default for Validity {
             max_late_start: None,
             max_clock_offset: None,
             complete_metrics: false,
+            allow_restarts: false,
             max_start_skew: None,
             max_imbalance: None,
             max_silence: None,

@@ -244,6 +244,9 @@ pub struct WorkersStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub server_version: Option<String>,
+    /// When the system under test that answered after the load had been started, as exactly as it tells; the latest that any worker was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_started_at: Option<MicroTime>,
     /// The largest share of the load in which the kernel held any worker back, for example `0.02`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]

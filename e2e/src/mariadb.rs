@@ -46,6 +46,37 @@ pub async fn answers() -> Result<()> {
     eventually("MariaDB answers", Duration::from_mins(1), || async { Ok(ask("DO 0").await.ok()) }).await.map(|_| ())
 }
 
+/// How many rows a table of the development database has.
+pub async fn count(table: &str) -> Result<u64> {
+    number(&format!("SELECT COUNT(*) FROM shop.{table}")).await
+}
+
+/// What the values of a column add up to.
+pub async fn sum(column: &str, table: &str) -> Result<u64> {
+    number(&format!("SELECT SUM({column}) FROM shop.{table}")).await
+}
+
+/// When a table was made, as the server writes it.
+pub async fn created_at(table: &str) -> Result<String> {
+    ask(&format!("SELECT create_time FROM information_schema.tables WHERE table_schema = 'shop' AND table_name = '{table}'")).await
+}
+
+/// The tables whose names begin like this, as `LIKE` reads it.
+pub async fn tables_like(beginning: &str) -> Result<Vec<String>> {
+    let said = ask(&format!("SELECT table_name FROM information_schema.tables WHERE table_schema = 'shop' AND table_name LIKE '{beginning}%'")).await?;
+    Ok(said.lines().map(str::to_owned).collect())
+}
+
+/// Drops a table that a story had loaded.
+pub async fn drop_table(table: &str) -> Result<()> {
+    ask(&format!("DROP TABLE shop.{table}")).await.map(drop)
+}
+
+async fn number(query: &str) -> Result<u64> {
+    let said = ask(query).await?;
+    said.trim().parse().with_context(|| format!("MariaDB said {said:?} instead of a number"))
+}
+
 async fn ask(query: &str) -> Result<String> {
     let client = ["mariadb", "--socket=/tmp/mariadb.sock", "--user=root", "--skip-column-names", "--batch", "--execute", query];
     let arguments: Vec<&str> = ["--namespace=sut", "exec", "deployment/mariadb", "--"].into_iter().chain(client).collect();

@@ -29,8 +29,8 @@ impl Bucket {
     }
 
     /// Stores an object, as another program would.
-    pub async fn put(&self, key: &str, text: &'static str) -> Result<()> {
-        let stored = self.0.put(key, Bytes::from_static(text.as_bytes()), "text/plain; charset=utf-8", &BTreeMap::new()).await;
+    pub async fn put(&self, key: &str, text: impl Into<Bytes>) -> Result<()> {
+        let stored = self.0.put(key, text.into(), "text/plain; charset=utf-8", &BTreeMap::new()).await;
         stored.with_context(|| format!("failed to store object {key}"))
     }
 

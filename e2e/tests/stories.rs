@@ -23,6 +23,8 @@ mod faults_interrupted;
 mod faults_machine;
 #[path = "stories/faults_refused.rs"]
 mod faults_refused;
+#[path = "stories/fixtures.rs"]
+mod fixtures;
 #[path = "stories/happy_path.rs"]
 mod happy_path;
 #[path = "stories/ledger.rs"]
@@ -35,5 +37,7 @@ mod operator_killed;
 mod prometheus;
 #[path = "stories/queue.rs"]
 mod queue;
+#[path = "stories/restarted.rs"]
+mod restarted;
 #[path = "stories/secrets.rs"]
 mod secrets;

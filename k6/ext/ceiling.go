@@ -144,6 +144,8 @@ func (nothing) Describe(context.Context, engine.Conn) (string, map[string]string
 	return "none", nil, nil
 }
 
+func (nothing) Uptime(context.Context, engine.Conn) (time.Duration, error) { return time.Hour, nil }
+
 func (nothing) Refusal(error) engine.Reason { return engine.Unreachable }
 
 func (nothing) Explain(err error) engine.Failure {

@@ -3,6 +3,7 @@
 package ext
 
 import (
+	"context"
 	"runtime/metrics"
 	"time"
 )
@@ -156,6 +157,25 @@ func (r *run) received() uint64 {
 	return r.engine.Received() - before
 }
 
+// serverStarted is when the server that answers now was started, on the run's clock; nil where nobody tells.
+func (r *run) serverStarted() *int64 {
+	ctx, cancel := context.WithTimeout(context.Background(), connectAttempt)
+	defer cancel()
+	conn, err := r.engine.Connect(ctx)
+	if err != nil {
+		return nil
+	}
+	defer conn.Close()
+	// Not every driver looks at the context while it waits for the server.
+	defer context.AfterFunc(ctx, conn.Sever)()
+	uptime, err := r.engine.Uptime(ctx, conn)
+	if err != nil {
+		return nil
+	}
+	at := r.now() - int64(uptime)
+	return &at
+}
+
 // collected is how much processor time garbage collection has taken since the load began; none where it never did.
 func (r *run) collected() uint64 {
 	select {
@@ -210,6 +230,9 @@ func (r *run) conclude() {
 	message := finishedMessage{
 		Type: "finished", Queries: sums.queries, Errors: sums.errors, Rows: sums.rows, Bytes: r.received(), ClampedLatencies: sums.clamped,
 		Interrupted: why != whyEnd || r.drainCut.Load(), GCNanos: r.collected(),
+	}
+	if why == whyEnd {
+		message.ServerStartedNanos = r.serverStarted()
 	}
 	if last := r.lastAnswer(); last > 0 {
 		message.LastQueryUnixNanos = r.unixNanos(last)

@@ -29,6 +29,7 @@ type stallEngine struct {
 	answer     func(query int) (time.Duration, int64, error)
 	refuse     func(connection int64) error
 	parameters int
+	uptime     time.Duration
 	opened     atomic.Int64
 	killed     atomic.Int64
 }
@@ -55,6 +56,10 @@ func (e *stallEngine) Connect(ctx context.Context) (engine.Conn, error) {
 
 func (*stallEngine) Describe(context.Context, engine.Conn) (string, map[string]string, error) {
 	return "stall 1", map[string]string{"max_connections": "7"}, nil
+}
+
+func (e *stallEngine) Uptime(context.Context, engine.Conn) (time.Duration, error) {
+	return e.uptime, nil
 }
 
 func (*stallEngine) Ask(context.Context, engine.Conn, string) (string, error) {
@@ -128,6 +133,8 @@ type heardLine struct {
 	Arrivals    []arrivalsOf
 	Waiting     uint64
 	Samples     []errorSample
+
+	ServerStartedNanos *int64
 }
 
 func stagePlan(edit func(*plan)) *plan {
@@ -315,6 +322,31 @@ func TestStopLetsQueriesInFlightFinish(t *testing.T) {
 	last := th.until("finished")
 	if !last.Interrupted || last.Queries != 2 || last.Errors != 0 {
 		t.Errorf("two VUs finish their one query each: %+v", last)
+	}
+}
+
+func TestTheLastWordTellsWhenTheServerWasStarted(t *testing.T) {
+	before := raise(t, &stallEngine{answer: quick, uptime: time.Hour}, stagePlan(nil))
+	before.start()
+	if at := before.until("finished").ServerStartedNanos; at == nil || time.Duration(*at) > -59*time.Minute || time.Duration(*at) < -time.Hour {
+		t.Errorf("a server that is up for an hour was started at %v", at)
+	}
+	meanwhile := raise(t, &stallEngine{answer: quick, uptime: time.Millisecond}, stagePlan(nil))
+	meanwhile.start()
+	if at := meanwhile.until("finished").ServerStartedNanos; at == nil || time.Duration(*at) < 100*time.Millisecond {
+		t.Errorf("a server that is up for a millisecond was started at %v", at)
+	}
+	gone := &stallEngine{answer: quick}
+	gone.refuse = func(connection int64) error {
+		if connection > 2 {
+			return errRefused
+		}
+		return nil
+	}
+	away := raise(t, gone, stagePlan(nil))
+	away.start()
+	if at := away.until("finished").ServerStartedNanos; at != nil {
+		t.Errorf("a server that is away was started at %d", *at)
 	}
 }
 

@@ -87,6 +87,9 @@ type (
 		Interrupted        bool   `json:"interrupted"`
 		ClampedLatencies   uint64 `json:"clampedLatencies"`
 		GCNanos            uint64 `json:"gcNanos"` // processor time of garbage collection since the start instant
+		// ServerStartedNanos is when the server that answers after the load was started, counted from the start instant: below
+		// zero where it was up before. It is missing where that cannot be told, and where the load was ended by an order.
+		ServerStartedNanos *int64 `json:"serverStartedNanos,omitempty"`
 	}
 )
 

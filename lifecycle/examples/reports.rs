@@ -183,6 +183,7 @@ fn facts(version: &str) -> Result<Facts, Failure> {
         late_start_micros: Some(1_900),
         clock_offset_millis: Some(-3),
         server_version: Some(version.to_owned()),
+        server_started_at: Some("2026-03-01T09:12:44Z".parse()?),
         started_at: Some("2026-03-08T00:00:10Z".parse()?),
         ended_early: None,
         without_raw_samples: vec![],

@@ -289,6 +289,10 @@ pub struct WorkerReport {
     /// Processor time that k6 spent on collecting garbage, from state `Finished` on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gc_nanos: Option<u64>,
+    /// When the server that answered after the load had been started, counted from the start instant, from state `Finished` on; nothing where
+    /// that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_started_nanos: Option<i64>,
 }
 
 /// One second of the load as one worker saw it.

@@ -316,6 +316,8 @@ pub struct Facts {
     pub clock_offset_millis: Option<i64>,
     /// The version that the system under test gave.
     pub server_version: Option<String>,
+    /// When the system under test that answered after the load had been started; nothing where that is not known.
+    pub server_started_at: Option<Timestamp>,
     /// When the load began.
     pub started_at: Option<Timestamp>,
     /// Why the load ended before its time, where it did.

@@ -299,6 +299,7 @@ impl Supervisor {
             memory_bytes: reading.memory_bytes,
             throttled_seconds: reading.throttled_seconds,
             gc_nanos: finished.and_then(|finished| finished.gc_nanos),
+            server_started_nanos: finished.and_then(|finished| finished.server_started_nanos),
         }
     }
 

@@ -178,6 +178,9 @@ pub struct Finished {
     /// Processor time that k6 has spent on collecting garbage since the load began; nothing of an extension that does not tell.
     #[serde(default)]
     pub gc_nanos: Option<u64>,
+    /// When the server that answered after the load had been started, counted from the start instant; nothing where that is not known.
+    #[serde(default)]
+    pub server_started_nanos: Option<i64>,
 }
 
 /// What k6 is told. The countdown is worked out when the line is written.
@@ -295,8 +298,17 @@ mod tests {
             FromK6::Started { first_query_unix_nanos: 1_700_000_000_000_000_001, late_nanos: 52_000 }
         );
         assert_eq!(
-            understood(r#"{"type":"finished","queries":10,"errors":1,"rows":9,"lastQueryUnixNanos":17,"interrupted":true,"clampedLatencies":0,"gcNanos":5}"#),
-            FromK6::Finished(Finished { queries: 10, errors: 1, last_query_unix_nanos: 17, interrupted: true, gc_nanos: Some(5) })
+            understood(
+                r#"{"type":"finished","queries":10,"errors":1,"rows":9,"lastQueryUnixNanos":17,"interrupted":true,"clampedLatencies":0,"gcNanos":5,"serverStartedNanos":-7}"#
+            ),
+            FromK6::Finished(Finished {
+                queries: 10,
+                errors: 1,
+                last_query_unix_nanos: 17,
+                interrupted: true,
+                gc_nanos: Some(5),
+                server_started_nanos: Some(-7)
+            })
         );
         assert_eq!(
             understood(r#"{"type":"interval","second":3,"records":[],"vus":8,"reconnects":5,"rows":0}"#),

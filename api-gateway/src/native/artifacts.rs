@@ -91,7 +91,7 @@ pub async fn artifacts(
 }
 
 /// An address that reads one object of a run.
-pub(super) async fn sign(gateway: &Gateway, run_id: &str, name: &str) -> Result<String, ApiError> {
+pub(crate) async fn sign(gateway: &Gateway, run_id: &str, name: &str) -> Result<String, ApiError> {
     let (key, file_name) = (format!("results/{run_id}/{name}"), format!("{run_id}_{name}"));
     let get = GetOnce { key: &key, file_name: &file_name, expires: SIGNED };
     Ok(gateway.vault.presign_get(&get).await?.url)

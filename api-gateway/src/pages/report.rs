@@ -6,7 +6,6 @@ use axum::{
     http::{HeaderName, HeaderValue, header},
     response::{IntoResponse, Response},
 };
-use crucible_store::VaultError;
 
 use super::run;
 use crate::{
@@ -35,18 +34,6 @@ pub async fn report(State(gateway): State<Gateway>, RunId(run_id): RunId) -> Res
     let read = object(&*gateway.vault, &key(&run_id), MOST_BYTES).await?;
     let bytes = read.ok_or_else(|| ApiError::NotFound(format!("test run '{run_id}' has left no report")))?;
     Ok((HEADERS, bytes).into_response())
-}
-
-/// Whether a run has left a report; an error where nobody can say right now.
-pub async fn is_there(gateway: &Gateway, run_id: &str) -> Result<bool, ()> {
-    match gateway.vault.head(&key(run_id)).await {
-        Ok(_) => Ok(true),
-        Err(VaultError::NotFound { .. }) => Ok(false),
-        Err(error) => {
-            tracing::warn!(%error, "a report is left out of the page of its run");
-            Err(())
-        }
-    }
 }
 
 fn key(run_id: &str) -> String {

@@ -17,7 +17,7 @@ use crucible_store::ledger::TransitionRow;
 use jiff::Timestamp;
 use kube::Api;
 
-use super::{frame::Frame, list, report, seen::Seen, words};
+use super::{files, frame::Frame, list, seen::Seen, words};
 use crate::{
     error::ApiError,
     legacy::{RunId, unknown},
@@ -210,7 +210,8 @@ fn charts(seen: &Seen) -> String {
 
 /// The page of a run that has ended.
 async fn ended(gateway: &Gateway, seen: &Seen, details: &Details) -> String {
-    let report = report::is_there(gateway, &seen.run_id).await;
+    let files = files::left(gateway, &seen.run_id).await;
+    let report = files.as_ref().map(|files| files::has(files, &seen.run_id, "report.html"));
     let mut out = format!("<p class=\"trail\"><a href=\"/ui/\">Runs</a></p>\n{}{}", verdict_card(seen, details), figures(gateway, seen));
     let way = match report {
         Ok(true) => format!(
@@ -218,22 +219,27 @@ async fn ended(gateway: &Gateway, seen: &Seen, details: &Details) -> String {
             seen.run_id
         ),
         Ok(false) => String::new(),
-        Err(()) => "<p class=\"note\" role=\"status\">Object storage cannot be reached right now, so nobody knows whether there is a report.</p>\n".to_owned(),
+        Err(&()) => "<p class=\"note\" role=\"status\">Object storage cannot be reached right now, so nobody knows what the run has left.</p>\n".to_owned(),
     };
     out += &way;
     let checks: Vec<&Check> = details.verdict.iter().flat_map(|verdict| &verdict.checks).collect();
     let checks = if checks.is_empty() { String::new() } else { check_table("Every check, with its limit", &checks) };
     let steps = steps_behind(&details.steps);
+    let files = files.as_ref().map(|files| files::listed(files, &seen.run_id)).unwrap_or_default();
     if report == Ok(true) {
         let frame = format!("<iframe class=\"report\" title=\"Report of {0}\" src=\"/ui/runs/{0}/report\" sandbox></iframe>\n", seen.run_id);
         out += &(if checks.is_empty() { checks } else { folded("Checks", &checks) });
         out += &folded("Steps", &steps);
+        out += &folded("Files", &files);
         out += &frame;
     } else {
         if !checks.is_empty() {
             out += &section("checks", "Checks", &checks);
         }
         out += &section("steps", "Steps", &steps);
+        if !files.is_empty() {
+            out += &section("files", "Files", &files);
+        }
     }
     out
 }

@@ -172,6 +172,18 @@ async fn a_run_that_has_ended_is_shown_with_its_verdict_its_checks_and_its_repor
     put(&world, &format!("results/{RUN}/report.html"), "<!doctype html><script>alert(1)</script>").await;
     let frame = format!("<iframe class=\"report\" title=\"Report of {RUN}\" src=\"/ui/runs/{RUN}/report\" sandbox></iframe>");
     shows(&page(&world, &address, 200).await, &[&frame, "<details><summary>Checks</summary>"]);
+    put(&world, &format!("results/{RUN}/histograms/worker-0.hlog"), "#[Histogram log format version 1.3]\n").await;
+    let link = format!("<a class=\"id\" href=\"/ui/runs/{RUN}/files?name=histograms%2Fworker-0.hlog\">histograms/worker-0.hlog</a>");
+    shows(&page(&world, &address, 200).await, &["<summary>Files</summary>", &link, "<td class=\"n\">36 B</td>"]);
+    let way = world.get(&format!("{address}/files?name=histograms%2Fworker-0.hlog")).await;
+    let to = way.headers["location"].to_str().unwrap();
+    assert_eq!((way.status, &way.headers["cache-control"]), (303, &"no-store".parse().unwrap()));
+    assert!(to.contains(&format!("results/{RUN}/histograms/worker-0.hlog")), "{to}");
+    for (name, status) in [("other.json", 404), ("", 404), ("..%2Fother%2Fresults.json", 404)] {
+        page(&world, &format!("{address}/files?name={name}"), status).await;
+    }
+    page(&world, &format!("{address}/files"), 422).await;
+    page(&world, "/ui/runs/nobody_1/files?name=report.html", 404).await;
     let report = world.get(&format!("{address}/report")).await;
     assert_eq!((report.status, &report.body[..]), (200, &b"<!doctype html><script>alert(1)</script>"[..]));
     let policy = report.headers["content-security-policy"].to_str().unwrap();

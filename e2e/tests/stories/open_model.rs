@@ -81,3 +81,33 @@ async fn a_rate_that_is_too_high_makes_the_run_invalid_and_shows_in_response_tim
     })
     .await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_finds_the_highest_rate_that_eight_slow_queries_at_a_time_can_take() -> Result<()> {
+    tell("find-max", |story: Story| async move {
+        story
+            .plan_with("highest", &[], |plan| {
+                // Eight virtual users of 50 ms a query answer at most 160 a second.
+                plan["spec"]["workload"] = json!({"source": {"inline": "-- @type: sql\n-- @name: Slow\nSELECT SLEEP(0.05)\n"}});
+                plan["spec"]["slos"] = json!([{"metric": "p95", "below": "400ms"}, {"metric": "errorRate", "atMost": 0.001}]);
+                // The machine is shared with what is measured: being late by its fault is not the question here.
+                plan["spec"]["validity"] = json!({"maxBehind": 1.0});
+                plan["spec"]["load"] = json!({
+                    "workers": 2, "model": "open", "maxVus": 8, "queryTimeout": "5s", "stages": [{"name": "warmup", "duration": "2s", "rate": 60, "measured": false}],
+                    "findMax": {"from": 60, "to": 480, "steps": 4, "each": "6s"},
+                });
+            })
+            .await?;
+        let run = story.run("search", "highest").await?;
+        run.completes(Outcome::Passed, Duration::from_mins(2)).await?;
+        let search = &results(&story, &run).await?["search"];
+        println!("{search}");
+        let rate = |name: &str| search[name].as_f64().unwrap_or_default();
+        ensure!((rate("highestRate") - 120.0).abs() < 0.5, "120 of at most 160 a second hold, and 240 do not: {search}");
+        ensure!(search["limitedBy"] == "system under test", "the search was ended by something else: {search}");
+        ensure!(rate("kneeRate") >= 60.0 && rate("kneeRate") <= 240.5, "the knee is elsewhere: {search}");
+        ensure!(search["steps"].as_array().is_some_and(|steps| steps.len() == 4), "there are four steps: {search}");
+        Ok(())
+    })
+    .await
+}

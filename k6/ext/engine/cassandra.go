@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/apache/cassandra-gocql-driver/v2"
 )
@@ -139,6 +140,20 @@ func (e *cassandraEngine) Describe(ctx context.Context, conn Conn) (string, map[
 	}
 	_ = rows.Close()
 	return version, settings, nil
+}
+
+func (e *cassandraEngine) Uptime(ctx context.Context, conn Conn) (time.Duration, error) {
+	c, ok := conn.(*cassandraConn)
+	if !ok {
+		return 0, errors.New("failed to ask for the uptime: not a cassandra connection")
+	}
+	// A node takes the second in which it starts as its generation.
+	var generation int
+	var now time.Time
+	if err := c.session.Query("SELECT gossip_generation, toTimestamp(now()) FROM system.local").ScanContext(ctx, &generation, &now); err != nil {
+		return 0, fmt.Errorf("failed to ask for the uptime: %w", err)
+	}
+	return now.Sub(time.Unix(int64(generation), 0)), nil
 }
 
 // The driver prepares statements that begin with one of cassandraPrepared and sends all others as text.

@@ -515,6 +515,10 @@ func survives(t *testing.T, s subject) {
 	if _, err := conn.Query(1, nil); err != nil {
 		t.Fatal(err)
 	}
+	if uptime, err := e.Uptime(context.Background(), conn); uptime <= 0 || uptime > time.Hour || err != nil {
+		t.Errorf("up for %s, %v", uptime, err)
+	}
+	stopped := time.Now()
 	done := make(chan error, 1)
 	go func() { _, err := conn.Query(0, nil); done <- err }()
 	time.Sleep(500 * time.Millisecond)
@@ -546,6 +550,12 @@ func survives(t *testing.T, s subject) {
 		rows, err := again.Query(1, nil)
 		return rows == 1 && err == nil
 	})
+	if uptime, err := e.Uptime(context.Background(), again); uptime <= 0 || uptime > time.Since(stopped)+time.Second || err != nil {
+		t.Errorf("%s after it was stopped it has been up for %s, %v", time.Since(stopped), uptime, err)
+	}
+	if !again.Alive() {
+		t.Error("the connection can be used after the question")
+	}
 }
 
 func shell(t *testing.T, command string) {

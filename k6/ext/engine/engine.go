@@ -6,6 +6,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -102,6 +103,9 @@ type Engine interface {
 	Connect(ctx context.Context) (Conn, error)
 	// Describe asks the server for its version and for the few settings worth keeping with a result.
 	Describe(ctx context.Context, conn Conn) (version string, settings map[string]string, err error)
+	// Uptime is for how long the server that answers has been up: the longest that it can have been, where it tells in whole
+	// seconds. Where there are several servers it is that of the one that conn has reached.
+	Uptime(ctx context.Context, conn Conn) (time.Duration, error)
 	// Refusal says why a failed Connect or Prepare refuses the whole run.
 	Refusal(err error) Reason
 	// Explain sorts an error of a running query.
@@ -128,6 +132,15 @@ type Conn interface {
 	Kill(ctx context.Context) error
 	// Close says goodbye and frees the connection.
 	Close()
+}
+
+// wholeSeconds is the longest time that so many whole seconds can stand for.
+func wholeSeconds(text string) (time.Duration, error) {
+	seconds, err := strconv.ParseInt(text, 10, 32)
+	if err != nil {
+		return 0, fmt.Errorf("the server does not say for how long it has been up, but %q", text)
+	}
+	return time.Duration(seconds+1) * time.Second, nil
 }
 
 // single says what is wrong with an answer that is not one value.

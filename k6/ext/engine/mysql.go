@@ -12,6 +12,7 @@ import (
 	"net"
 	"strconv"
 	"sync/atomic"
+	"time"
 
 	"github.com/go-sql-driver/mysql"
 )
@@ -137,6 +138,23 @@ func (e *mysqlEngine) Describe(ctx context.Context, conn Conn) (string, map[stri
 			}
 		})
 	return version, settings, nil
+}
+
+func (e *mysqlEngine) Uptime(ctx context.Context, conn Conn) (time.Duration, error) {
+	c, ok := conn.(*mysqlConn)
+	if !ok {
+		return 0, fmt.Errorf("failed to ask for the uptime: not a mysql connection")
+	}
+	seconds := ""
+	err := c.ask(ctx, "SHOW GLOBAL STATUS LIKE 'Uptime'", func(row []driver.Value) {
+		if len(row) > 1 {
+			seconds = text(row[1])
+		}
+	})
+	if err != nil {
+		return 0, fmt.Errorf("failed to ask for the uptime: %w", err)
+	}
+	return wholeSeconds(seconds)
 }
 
 func (e *mysqlEngine) Ask(ctx context.Context, conn Conn, sql string) (string, error) {

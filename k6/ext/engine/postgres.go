@@ -120,6 +120,15 @@ func (e *postgresEngine) Describe(ctx context.Context, conn Conn) (string, map[s
 	return c.conn.ParameterStatus("server_version"), settings, nil
 }
 
+func (e *postgresEngine) Uptime(ctx context.Context, conn Conn) (time.Duration, error) {
+	// A server that crashed and recovered by itself keeps the start of its postmaster; that of other processes is not for everybody to see.
+	seconds, err := e.Ask(ctx, conn, "SELECT CEIL(EXTRACT(EPOCH FROM CLOCK_TIMESTAMP() - PG_POSTMASTER_START_TIME()))::bigint::text")
+	if err != nil {
+		return 0, fmt.Errorf("failed to ask for the uptime: %w", err)
+	}
+	return wholeSeconds(seconds)
+}
+
 func (e *postgresEngine) Ask(ctx context.Context, conn Conn, sql string) (string, error) {
 	c, ok := conn.(*postgresConn)
 	if !ok {

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"net/url"
@@ -342,6 +343,42 @@ func (e *trinoEngine) Describe(ctx context.Context, conn Conn) (string, map[stri
 		}
 	})
 	return version, settings, nil
+}
+
+func (e *trinoEngine) Uptime(ctx context.Context, conn Conn) (time.Duration, error) {
+	c, ok := conn.(*trinoConn)
+	if !ok {
+		return 0, errors.New("failed to ask for the uptime: not a trino connection")
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		_ = c.raw.SetDeadline(deadline)
+		defer func() { _ = c.raw.SetDeadline(time.Time{}) }()
+	}
+	response, err := c.exchange("GET", "/v1/info", "", nil)
+	if err != nil {
+		return 0, fmt.Errorf("failed to ask for the uptime: %w", err)
+	}
+	said, err := io.ReadAll(io.LimitReader(response.Body, answerLimit))
+	if err != nil {
+		return 0, fmt.Errorf("failed to ask for the uptime: %w", err)
+	}
+	var info struct{ Uptime string }
+	if err := json.Unmarshal(said, &info); err != nil {
+		return 0, fmt.Errorf("the server does not say for how long it has been up: %w", err)
+	}
+	return trinoUptime(info.Uptime)
+}
+
+// trinoUptime reads two digits after the point and a unit, for example 3.05m, and adds what was rounded off.
+func trinoUptime(text string) (time.Duration, error) {
+	number := strings.TrimRight(text, "abcdefghijklmnopqrstuvwxyz")
+	units := map[string]time.Duration{"ns": time.Nanosecond, "us": time.Microsecond, "ms": time.Millisecond, "s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour}
+	unit, known := units[text[len(number):]]
+	value, err := strconv.ParseFloat(number, 64)
+	if err != nil || !known || !(value >= 0 && value < 1e5) {
+		return 0, fmt.Errorf("the server does not say for how long it has been up, but %q", text)
+	}
+	return time.Duration(math.Round((value + 0.01) * float64(unit))), nil
 }
 
 func (e *trinoEngine) Ask(_ context.Context, conn Conn, sql string) (string, error) {

@@ -234,3 +234,16 @@ func TestTrinoNoticesAServerThatSpeaksTLS(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+func TestTrinoUptimeIsTheLongestThatItCanBe(t *testing.T) {
+	for text, expected := range map[string]time.Duration{"3.05m": 183600 * time.Millisecond, "0.00s": 10 * time.Millisecond, "2.50h": 2*time.Hour + 30*time.Minute + 36*time.Second, "12.00d": 288*time.Hour + 864*time.Second} {
+		if got, err := trinoUptime(text); got != expected || err != nil {
+			t.Errorf("%s is %s, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"", "m", "3.05", "3.05 m", "-1.00s", "1e9d", "NaNs", "3.05y"} {
+		if got, err := trinoUptime(text); err == nil {
+			t.Errorf("%q is %s", text, got)
+		}
+	}
+}

@@ -146,6 +146,7 @@ fn crucible(report: &Report<'_>) -> Value {
         "partial": facts.merged_workers < facts.expected_workers || summary.ended_early,
         "endedEarly": facts.ended_early,
         "serverVersion": facts.server_version,
+        "serverStartedAt": facts.server_started_at.map(|at| at.to_string()),
         "startedAt": facts.started_at.map(|at| at.to_string()),
         "fingerprint": Fingerprint::of(plan, facts.server_version.as_deref()),
         "workers": {

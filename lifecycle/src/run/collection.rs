@@ -119,6 +119,7 @@ fn facts(draft: &Draft, plan: &FrozenPlan, files: &BTreeMap<u32, Vec<ResultFile>
         late_start_micros: workers.and_then(|workers| workers.late_start_micros),
         clock_offset_millis: workers.and_then(|workers| workers.clock_offset_millis),
         server_version: workers.and_then(|workers| workers.server_version.clone()),
+        server_started_at: workers.and_then(|workers| workers.server_started_at.as_ref()).map(|at| at.0),
         started_at: draft.status.start_at.as_ref().map(|at| at.0),
         ended_early: draft.status.ended_early.clone(),
         without_raw_samples: files.iter().filter(|(_, handed)| lacks_raw(handed)).map(|(worker, _)| *worker).collect(),

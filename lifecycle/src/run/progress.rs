@@ -33,6 +33,9 @@ pub fn record(observed: &Observed, draft: &mut Draft, plan: &FrozenPlan) {
         workers.late_start_micros = late_start(&observed.fleet).or(workers.late_start_micros);
         workers.clock_offset_millis = clock_offset(&observed.fleet).or(workers.clock_offset_millis);
     }
+    if let (Some(workers), Some(start)) = (&mut draft.status.workers, &draft.status.start_at) {
+        workers.server_started_at = server_started(&observed.fleet, start.0).map(MicroTime).or(workers.server_started_at.take());
+    }
     let reports = || observed.fleet.workers.values().map(|heard| &heard.report);
     if let Some(first) =
         reports().filter_map(|report| report.first_query_unix_nanos).min().and_then(|nanos| jiff::Timestamp::from_nanosecond(nanos.into()).ok())
@@ -126,6 +129,12 @@ fn server_version(observed: &Observed) -> Option<String> {
     Some(version.chars().filter(|character| !character.is_control()).take(128).collect())
 }
 
+/// When the system under test had been started that answered after the load: the latest that any worker was told.
+fn server_started(fleet: &Fleet, start: jiff::Timestamp) -> Option<jiff::Timestamp> {
+    let nanos = fleet.workers.values().filter_map(|heard| heard.report.server_started_nanos).max()?;
+    start.checked_add(jiff::SignedDuration::from_nanos(nanos)).ok()
+}
+
 /// By how much the first query of the last worker was late against the agreed start, in microseconds; only once all have begun.
 fn late_start(fleet: &Fleet) -> Option<i64> {
     let late: Option<Vec<i64>> = fleet.workers.values().map(|heard| heard.report.late_nanos).collect();
@@ -180,6 +189,15 @@ mod tests {
             (json!({"lateNanos": 900_000, "gcNanos": 100_000_000_u64, "cpuSeconds": 1.0}), -7),
         ]);
         assert_eq!((late_start(&both), clock_offset(&both), garbage_collection_share(&both).as_deref()), (Some(1500), Some(-7), Some("0.100")));
+    }
+
+    #[test]
+    fn the_server_that_was_started_last_is_told_of() {
+        let start = jiff::Timestamp::from_second(1000).unwrap();
+        let both = fleet(&[(json!({"serverStartedNanos": -3_000_000_000_i64}), 0), (json!({"serverStartedNanos": 2_000_000_000_i64}), 0), (json!({}), 0)]);
+        assert_eq!(server_started(&both, start), jiff::Timestamp::from_second(1002).ok());
+        assert_eq!(server_started(&fleet(&[(json!({}), 0)]), start), None);
+        assert_eq!(server_started(&fleet(&[(json!({"serverStartedNanos": i64::MIN}), 0)]), start).map(|at| at < start), Some(true));
     }
 
     #[test]

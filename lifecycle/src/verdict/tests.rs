@@ -5,7 +5,7 @@ use super::*;
 use crate::{
     contract::InvariantAnswer,
     results::{
-        InvariantFact,
+        FaultFact, InvariantFact,
         sample::{arrivals, line, merge, open_plan, plan},
     },
 };
@@ -226,9 +226,9 @@ fn outage(plan: &FrozenPlan) -> Summary {
     merge(plan, &[log.collect()], false)
 }
 
-fn kill(confirmed: bool) -> crate::results::FaultFact {
+fn kill(confirmed: bool) -> FaultFact {
     let message = (!confirmed).then(|| "Chaos Mesh never confirmed fault kill".to_owned());
-    crate::results::FaultFact { name: "kill".into(), kind: "PodChaos".into(), confirmed, targets: 1, from: Some(30.0), to: Some(30.0), message }
+    FaultFact { name: "kill".into(), kind: "PodChaos".into(), confirmed, targets: 1, from: Some(30.0), to: Some(30.0), message }
 }
 
 #[test]
@@ -343,6 +343,36 @@ fn how_the_workers_were_is_checked_where_the_plan_asks_for_it() {
     assert_eq!(missing, (Outcome::Invalid, vec!["MetricsMissing: metrics answered was 1 not as asked, the limit is all".to_owned()]));
     let unknown = judged(facts(), &[]);
     assert_eq!((unknown.0, unknown.1.len()), (Outcome::Inconclusive, 4));
+}
+
+#[test]
+fn a_restart_without_a_fault_makes_a_run_invalid() {
+    let start = jiff::Timestamp::from_second(1_000).unwrap();
+    let restarted = |after: i64, faults: Vec<FaultFact>| Facts {
+        started_at: Some(start),
+        server_started_at: jiff::Timestamp::from_second(1_000 + after).ok(),
+        faults,
+        ..facts()
+    };
+    let judged_with = |validity: serde_json::Value, facts: &Facts| {
+        let plan = plan(json!({"validity": validity}));
+        let verdict = judge(&plan, &measured(&plan), facts, &[], None);
+        (verdict.outcome, verdict.reasons.first().cloned().unwrap_or_default())
+    };
+    let judged = |facts: &Facts| judged_with(json!({"minQueries": 10}), facts);
+    let said = "SutRestarted: restart of the system under test was 30 s after the start of the load, the limit is none without a fault";
+    let invalid = (Outcome::Invalid, said.to_owned());
+    assert_eq!(judged(&restarted(-5, vec![])).0, Outcome::Passed);
+    assert_eq!(judged(&restarted(30, vec![])), invalid);
+    assert_eq!(judged_with(json!({"minQueries": 10, "allowRestarts": true}), &restarted(30, vec![])).0, Outcome::Passed);
+    // A fault from its beginning to a minute after its end explains it; one that never was on does not.
+    let fault = |from, to| FaultFact { name: "kill".into(), confirmed: true, targets: 1, from, to, ..FaultFact::default() };
+    let cases =
+        [(Some(31.0), Some(31.0), true), (Some(32.0), Some(40.0), false), (Some(0.0), None, true), (Some(-40.0), Some(-30.5), false), (None, None, false)];
+    for (from, to, explained) in cases {
+        let judged = judged(&restarted(30, vec![fault(from, to)]));
+        assert_eq!(judged.1 != said, explained, "{from:?} {to:?}: {judged:?}");
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::{Judged, Search, check, number, search};
 use crate::{
     contract::FrozenPlan,
     latency::human,
-    results::{Facts, Summary, WorkerRow, observability::SourceReading},
+    results::{Facts, FaultFact, Summary, WorkerRow, observability::SourceReading},
 };
 
 /// What holds of the open model where the plan does not say: the share of the arrivals that must begin in time, that may
@@ -15,6 +15,10 @@ use crate::{
 pub(super) const ACHIEVED_RATE: f64 = 0.95;
 const DROPPED: f64 = 0.01;
 pub(super) const BEHIND: f64 = 0.01;
+/// How many seconds a system may take to be started again after the fault that ended it, and by how many its own word on when it was
+/// started may be early.
+const COMING_BACK: f64 = 60.0;
+const ROUNDED: f64 = 1.0;
 
 /// The checks of the measurement itself, in a fixed order; only those that the plan asks for, and that no worker is lost.
 pub(super) fn checks(plan: &FrozenPlan, summary: &Summary, facts: &Facts, sources: &[SourceReading]) -> Vec<Judged> {
@@ -25,6 +29,7 @@ pub(super) fn checks(plan: &FrozenPlan, summary: &Summary, facts: &Facts, source
         max_late_start,
         max_clock_offset,
         complete_metrics,
+        allow_restarts,
         max_start_skew,
         max_imbalance,
         max_silence,
@@ -45,6 +50,7 @@ pub(super) fn checks(plan: &FrozenPlan, summary: &Summary, facts: &Facts, source
         max_throttled.map(|limit| at_most("throttled share of the load", limit, facts.throttled_share, "WorkersThrottled")),
         max_garbage_collection.map(|limit| at_most("garbage collection's share", limit, facts.garbage_collection_share, "LoadGeneratorCollecting")),
         complete_metrics.then(|| answered(sources)),
+        (!allow_restarts).then(|| stayed_up(facts)).flatten(),
         max_worker_cpu.map(|limit| at_most("worker processor share", limit, *worker_cpu_share, "LoadGeneratorSaturated")),
         max_imbalance.map(|limit| at_most("worker imbalance", limit, imbalance(summary), "WorkersUneven")),
         max_silence.map(|limit| at_most("worker silence", limit, silence(summary), "WorkerSilent")),
@@ -100,6 +106,16 @@ fn answered(sources: &[SourceReading]) -> Judged {
     let problems: usize = sources.iter().map(|source| source.problems.len()).sum();
     let text = if problems == 0 { "all".to_owned() } else { format!("{problems} not as asked") };
     Judged { check: check("metrics answered", "all", &text, problems == 0, true, Owner::Environment), broken: "MetricsMissing", undecided: "TooLittleData" }
+}
+
+/// That the system under test was not started anew but where a fault explains it; nothing where it does not tell.
+fn stayed_up(facts: &Facts) -> Option<Judged> {
+    let after = facts.server_started_at?.duration_since(facts.started_at?).as_secs_f64();
+    let explained = |fault: &FaultFact| fault.from.is_some_and(|from| from - ROUNDED <= after) && fault.to.is_none_or(|to| after <= to + COMING_BACK);
+    let held = after <= 0.0 || facts.faults.iter().any(explained);
+    let text = if after <= 0.0 { "none".to_owned() } else { format!("{after:.0} s after the start of the load") };
+    let check = check("restart of the system under test", "none without a fault", &text, held, true, Owner::Environment);
+    Some(Judged { check, broken: "SutRestarted", undecided: "TooLittleData" })
 }
 
 /// A share that must not be above a limit; undecided where it is not known.

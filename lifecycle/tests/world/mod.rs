@@ -440,6 +440,7 @@ fn blank(index: u32) -> WorkerReport {
         memory_bytes: 0,
         throttled_seconds: None,
         gc_nanos: None,
+        server_started_nanos: None,
     }
 }
 

@@ -229,6 +229,7 @@ mod tests {
             memory_bytes: 0,
             throttled_seconds: None,
             gc_nanos: None,
+            server_started_nanos: None,
         }
     }
 

@@ -141,7 +141,7 @@ fn stopping() -> Event {
 }
 
 fn finished(interrupted: bool) -> Event {
-    Event::Said(FromK6::Finished(Finished { queries: 9, errors: 0, last_query_unix_nanos: 1_800, interrupted, gc_nanos: None }))
+    Event::Said(FromK6::Finished(Finished { queries: 9, errors: 0, last_query_unix_nanos: 1_800, interrupted, gc_nanos: None, server_started_nanos: None }))
 }
 
 fn exited(how: How) -> Event {

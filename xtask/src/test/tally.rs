@@ -11,6 +11,9 @@ use crate::{paths, program};
 /// How many lines of a failed program's log are shown.
 const SHOWN: usize = 80;
 
+/// How many characters of a failed test's name and message are shown.
+const WIDTH: usize = 240;
+
 /// What passed and what failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -48,10 +51,27 @@ pub fn say_into_log(name: &str, command: &mut Command) -> Result<(bool, String)>
     let status = command.stdin(Stdio::null()).stdout(output).stderr(errors).status();
     let content = status.with_context(|| format!("failed to start {}", command.get_program().to_string_lossy()))?.success();
     let said = fs::read(&log).with_context(|| format!("failed to read {}", log.display()))?;
+    let said = String::from_utf8_lossy(&said).into_owned();
     if !content {
         eprintln!("{}\nthe whole log is {}", program::last_lines(&log, SHOWN), log.display());
+        for failed in failures(&said) {
+            eprintln!("  failed: {failed}");
+        }
     }
-    Ok((content, String::from_utf8_lossy(&said).into_owned()))
+    Ok((content, said))
+}
+
+/// What failed by name, as the test runners of Rust, Go and Python say it: what one of them said of its last failure may be longer than
+/// the end of a log that is shown.
+fn failures(said: &str) -> Vec<String> {
+    let named = |line: &str| {
+        let line = line.trim();
+        let of_libtest = line.strip_prefix("test ").and_then(|line| line.strip_suffix(" ... FAILED"));
+        let of_go = line.strip_prefix("--- FAIL: ");
+        let of_pytest = line.strip_prefix("FAILED ").or_else(|| line.strip_prefix("ERROR ")).filter(|line| line.contains("::"));
+        of_libtest.or(of_go).or(of_pytest).map(|name| name.chars().take(WIDTH).collect())
+    };
+    said.lines().filter_map(named).collect()
 }
 
 /// What Rust's own test runner counted, over all test programs. Ignored tests count as failed: here nothing is skipped.
@@ -80,6 +100,19 @@ mod tests {
         let said = "running 2 tests\n\ntest result: ok. 12 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s\n\
             test result: FAILED. 3 passed; 2 failed; 1 ignored; 0 measured; 0 filtered out; finished in 1.20s\n";
         assert_eq!(of_libtest(said, false), Tally { passed: 15, failed: 3 });
+    }
+
+    #[test]
+    fn every_runner_names_what_failed() {
+        let said = "test run::ends ... ok\ntest run::begins ... FAILED\n    --- FAIL: TestConformance/trino (0.20s)\n\
+            FAILED tests/test_stop.py::test_stops[early] - assert 1 == 0\nERROR tests/test_curl.py::test_runs - httpx.ConnectError\nERROR: no such file\n";
+        let named = [
+            "run::begins",
+            "TestConformance/trino (0.20s)",
+            "tests/test_stop.py::test_stops[early] - assert 1 == 0",
+            "tests/test_curl.py::test_runs - httpx.ConnectError",
+        ];
+        assert_eq!(failures(said), named);
     }
 
     #[test]

@@ -168,6 +168,7 @@ impl SimWorker {
             memory_bytes: 64 << 20,
             throttled_seconds: None,
             gc_nanos: None,
+            server_started_nanos: None,
         }
     }
 
