@@ -1,6 +1,8 @@
 //! What a run left in the bucket: a list on its page, and a way to each of them. The address is signed when somebody goes there and not before,
 //! and what it leads to is stored by a browser and never shown as a page of ours.
 
+use std::fmt::Write as _;
+
 use axum::{
     extract::State,
     http::{HeaderName, HeaderValue, header},
@@ -68,7 +70,7 @@ pub fn listed(files: &[Entry], run_id: &str) -> String {
     let mut out =
         table("Everything that the run left, by name", &[Column("file", false), Column("size", true)], files.iter().take(MOST.into()).filter_map(row));
     if files.len() > usize::from(MOST) {
-        out += &format!("<p class=\"soft\">There are more than {} files; the API's route of artifacts lists all of them.</p>\n", grouped(MOST.into()));
+        let _ = writeln!(out, "<p class=\"soft\">There are more than {} files; the API's route of artifacts lists all of them.</p>", grouped(MOST.into()));
     }
     out
 }

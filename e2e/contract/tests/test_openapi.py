@@ -14,7 +14,7 @@ import pytest
 from crucible_contract.cluster import kubectl, objects
 from crucible_contract.settings import API, NAMESPACE
 
-SECONDS = 60
+SECONDS = 75
 SEED = "20261122"
 
 
@@ -32,9 +32,10 @@ def tidied() -> Iterator[None]:
 
 def test_no_operation_answers_any_question_with_a_server_error(api: httpx.Client, tmp_path: Path, tidied: None) -> None:
     report, said = tmp_path / "schemathesis.xml", tmp_path / "schemathesis.txt"
+    # One worker: what Python 3.11 counts while it makes syntax trees is shared by its threads, and Hypothesis makes many.
     command = [
         sys.executable, "-m", "schemathesis.cli", "run", f"{API}/openapi.json", "--checks", "not_a_server_error", "--seed", SEED,
-        "--phases", "examples,coverage,fuzzing", "--max-time", str(SECONDS), "--workers", "2", "--continue-on-failure", "--no-color",
+        "--phases", "examples,coverage,fuzzing", "--max-time", str(SECONDS), "--workers", "1", "--continue-on-failure", "--no-color",
         "--request-timeout", "20", "--report", "junit", "--report-junit-path", str(report),
         "--exclude-path-regex", "/events$", "--suppress-health-check", "all",
     ]  # fmt: skip

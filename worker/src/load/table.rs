@@ -129,7 +129,14 @@ impl Loader {
             Some(contents) => contents,
             None => self.contents().await?,
         };
-        hand.fill(way, contents).await
+        let filled = hand.fill(way, contents).await;
+        if let Err(Trouble::Refused(_) | Trouble::Stopped) = &filled {
+            // Nobody goes on with it. Where it cannot be dropped now, the next loader of the table does it.
+            if let Err(trouble) = hand.clear().await {
+                tracing::warn!(table, %trouble, "what was loaded until now is left");
+            }
+        }
+        filled
     }
 
     fn tell(&self, change: impl FnOnce(&mut crucible_lifecycle::contract::TableReport)) {
