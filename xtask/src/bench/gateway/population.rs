@@ -136,13 +136,17 @@ pub fn populate(cluster: &Cluster, scratch: &Scratch, model: &Value, count: u32)
     say::step(format!("creating {count} finished runs in namespace {NAMESPACE}"));
     let paused = Paused::new(cluster)?;
     let proxy = Proxy::start(cluster, scratch)?;
-    let status = json!({"status": model["status"]}).to_string();
+    let run_id = model["status"]["runId"].as_str().and_then(|id| id.rsplit_once('_')).context("the run that completed has no id")?.0;
     proxy.each(count, |client, number| {
         let name = format!("bench-{number:05}");
         let metadata = json!({"name": name, "labels": model["metadata"]["labels"], "annotations": model["metadata"]["annotations"]});
-        let run = json!({"apiVersion": "crucible.dev/v1alpha1", "kind": "TestRun", "metadata": metadata, "spec": model["spec"]});
+        let mut run = json!({"apiVersion": "crucible.dev/v1alpha1", "kind": "TestRun", "metadata": metadata, "spec": model["spec"]});
+        let mut status = json!({"status": model["status"]});
+        for id in [&mut run["spec"]["runId"], &mut status["status"]["runId"]] {
+            *id = format!("{run_id}_{number:08x}").into();
+        }
         client.call("POST", RUNS, &run.to_string())?;
-        client.call("PATCH", &format!("{RUNS}/{name}/status"), &status)?;
+        client.call("PATCH", &format!("{RUNS}/{name}/status"), &status.to_string())?;
         Ok(())
     })?;
     say::note(format!("they are there after {}; waiting until the operator has mirrored them", say::took(begun)));
