@@ -37,9 +37,10 @@ const OPEN: &str = include_str!("../../../dev/samples/open.yaml");
 
 const TPCH_FIXTURES: &str = include_str!("../../../dev/samples/tpch/fixtures.yaml");
 const TPCH_WORKLOAD: &str = include_str!("../../../dev/samples/tpch/workload.yaml");
-const TPCH_PLANS: [&str; 2] = [
+const TPCH_PLANS: [&str; 3] = [
     include_str!("../../../dev/samples/tpch/mariadb.yaml"),
     include_str!("../../../dev/samples/tpch/postgres.yaml"),
+    include_str!("../../../dev/samples/tpch/trino.yaml"),
 ];
 
 /// A sample of an engine, with its workload.
@@ -393,11 +394,11 @@ fn the_sample_of_a_dataset_can_be_loaded_and_asked_on_every_engine_that_it_is_fo
             "queries": resolved.queries,
         }))
         .unwrap();
-        let recipe = recipe(&frozen, &views).unwrap();
-        assert_eq!(recipe.tables.len(), 8);
+        let recipe = recipe(&frozen, &views, "crucible").unwrap();
+        assert_eq!((recipe.bucket.as_str(), recipe.tables.len()), ("crucible", 8));
         assert!(recipe.tables.iter().all(|table| !table.writes && !table.primary_key.is_empty() && table.fixture == format!("tpch-{}", table.table)));
     }
-    assert_eq!(engines, ["mysql", "postgres"]);
+    assert_eq!(engines, ["mysql", "postgres", "trino"]);
 }
 
 #[test]
@@ -413,6 +414,23 @@ fn data_is_loaded_where_it_can_be_and_refused_by_its_name_where_not() {
     );
     spec.fixtures.truncate(1);
     assert_eq!(told(&spec), [""; 0]);
+    spec.target.files = serde_json::from_value(json!({"database": "hive"})).unwrap();
+    assert_eq!(
+        told(&spec),
+        [
+            "spec.target.files: only trino reads the files of fixtures itself, mysql does not",
+            "spec.target.files.database: hive must be a catalog and a schema, as in hive.default"
+        ]
+    );
+    spec.target.engine = crucible_crds::test_plan::Engine::Trino;
+    spec.target.files = serde_json::from_value(json!({"location": "s3://crucible"})).unwrap();
+    assert_eq!(told(&spec), ["spec.target.database: shop is a catalog alone; a plan with fixtures needs its schema too, as in shop.default"]);
+    spec.target.database = "hive.shop".into();
+    assert_eq!(told(&spec), [""; 0]);
+    spec.fixtures.push(serde_json::from_value(json!({"ref": "more", "table": "Orders"})).unwrap());
+    assert_eq!(told(&spec), ["spec.fixtures[1].table: the table Orders is loaded from another fixture already"], "Trino knows no capitals");
+    spec.fixtures.truncate(1);
+    spec.target.files = None;
     spec.target.engine = crucible_crds::test_plan::Engine::Doris;
     assert_eq!(told(&spec), ["spec.fixtures[0]: the fixture shop-orders cannot be loaded into orders: this version loads no fixtures into doris"]);
 }
