@@ -113,6 +113,11 @@ impl Args {
     }
 }
 
+/// Writes every table as Parquet below a directory.
+pub fn write_all(directory: &Path, scale: Scale) -> Result<()> {
+    Table::value_variants().iter().try_for_each(|table| write_below(directory, *table, scale, Format::Parquet).map(drop))
+}
+
 /// Where the files of a table lie, in a bucket and below a directory.
 fn prefix(table: Table) -> String {
     format!("fixtures/tpch-{}", table.name())
