@@ -1,6 +1,7 @@
-//! The loader as a process, against real MariaDB and PostgreSQL, a bucket that serves ranges and an operator that signs addresses.
+//! The loader as a process, against real MariaDB, PostgreSQL and Trino, a bucket that serves ranges and an operator that signs addresses.
 //!
-//! `CRUCIBLE_TEST_MYSQL` and `CRUCIBLE_TEST_POSTGRES` say where the servers are, as `cargo xtask engines up` prints them.
+//! `CRUCIBLE_TEST_MYSQL`, `CRUCIBLE_TEST_POSTGRES`, `CRUCIBLE_TEST_TRINO` and `CRUCIBLE_TEST_S3` say where the servers are, as `cargo xtask engines up`
+//! prints them.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "clippy takes only functions marked as tests for tests")]
 
@@ -10,6 +11,10 @@ mod database;
 mod files;
 #[path = "fixtures/stage.rs"]
 mod stage;
+#[path = "fixtures/tpch.rs"]
+mod tpch;
+#[path = "fixtures/trino.rs"]
+mod trino;
 
 use std::time::Duration;
 

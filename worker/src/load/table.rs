@@ -37,13 +37,45 @@ pub async fn load_all(link: &Arc<Link>, endpoint: Endpoint) -> Result<(), Troubl
     }
     // What is wrong with the files, or stands in the way, is found before anything is touched.
     for (loader, contents) in &mut tables {
-        *contents = loader.again(|| loader.look()).await?;
+        *contents = again(link, &loader.recipe.table, || loader.look()).await?;
     }
     link.enter(LoaderState::Loading, None);
     for (loader, contents) in tables {
-        loader.again(|| loader.load(contents.clone())).await?;
+        again(link, &loader.recipe.table, || loader.load(contents.clone())).await?;
     }
     Ok(())
+}
+
+/// Tries to bring a table in until it works or cannot.
+pub async fn again<T, F: Future<Output = Result<T, Trouble>>>(link: &Link, table: &str, attempt: impl Fn() -> F) -> Result<T, Trouble> {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        match attempt().await {
+            Err(Trouble::Again(why)) => {
+                tracing::warn!(table, why, "begins anew");
+                link.pause(pause).await?;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+            ended => return ended,
+        }
+    }
+}
+
+/// What the files of a table hold.
+pub async fn contents_of(bucket: &Bucket, recipe: &Arc<TableRecipe>) -> Result<Arc<Contents>, Trouble> {
+    let (bucket, files) = (bucket.clone(), Arc::clone(recipe));
+    match tokio::task::spawn_blocking(move || look_at_all(&bucket, &files)).await {
+        Ok(contents) => contents.map(Arc::new),
+        Err(error) => Err(Trouble::invalid(format!("A file of fixture {} cannot be read: its reader broke off ({error})", recipe.fixture))),
+    }
+}
+
+/// A table that somebody else made stands in the way.
+pub fn not_ours(recipe: &TableRecipe) -> Trouble {
+    let TableRecipe { fixture, table, .. } = recipe;
+    let message =
+        format!("Table {table} was not loaded by Crucible, so it is left alone; fixture {fixture} has to say replaceExisting for its rows to be given up");
+    Trouble::refused(Reason::FixtureTableNotOurs, message)
 }
 
 /// What loads one table.
@@ -63,21 +95,6 @@ struct Hand<'a> {
 }
 
 impl Loader {
-    /// Tries until it works or cannot.
-    async fn again<T, F: Future<Output = Result<T, Trouble>>>(&self, attempt: impl Fn() -> F) -> Result<T, Trouble> {
-        let mut pause = FIRST_PAUSE;
-        loop {
-            match attempt().await {
-                Err(Trouble::Again(why)) => {
-                    tracing::warn!(table = self.recipe.table, why, "begins anew");
-                    self.link.pause(pause).await?;
-                    pause = (pause * 2).min(LONGEST_PAUSE);
-                }
-                ended => return ended,
-            }
-        }
-    }
-
     async fn hand(&self) -> Result<Hand<'_>, Trouble> {
         Ok(Hand { loader: self, session: Session::connect(&self.endpoint).await?, sql: self.endpoint.dialect })
     }
@@ -87,19 +104,10 @@ impl Loader {
         let mut hand = self.hand().await?;
         match hand.judge().await? {
             Judgement::Believe(_) | Judgement::Load(Way::Run) => return Ok(None),
-            Judgement::Refuse => return Err(self.not_ours()),
+            Judgement::Refuse => return Err(not_ours(&self.recipe)),
             Judgement::Load(Way::Make | Way::Swap | Way::Refill) => {}
         }
-        self.contents().await.map(Some)
-    }
-
-    async fn contents(&self) -> Result<Arc<Contents>, Trouble> {
-        let (bucket, recipe) = (self.bucket.clone(), Arc::clone(&self.recipe));
-        let looking = tokio::task::spawn_blocking(move || look_at_all(&bucket, &recipe));
-        match looking.await {
-            Ok(contents) => contents.map(Arc::new),
-            Err(error) => Err(Trouble::invalid(format!("A file of fixture {} cannot be read: its reader broke off ({error})", self.recipe.fixture))),
-        }
+        contents_of(&self.bucket, &self.recipe).await.map(Some)
     }
 
     /// Brings the table to what it should be, or finds that it is.
@@ -117,7 +125,7 @@ impl Loader {
                 tracing::warn!(table, was = mark.rows, rows, "the table has other rows than it says, it is loaded anew");
                 crucible_lifecycle::fixture::table::way(&self.recipe, true)
             }
-            Judgement::Refuse => return Err(self.not_ours()),
+            Judgement::Refuse => return Err(not_ours(&self.recipe)),
             Judgement::Load(way) => way,
         };
         tracing::info!(table, fixture, ?way, "loading");
@@ -127,7 +135,7 @@ impl Loader {
         }
         let contents = match contents {
             Some(contents) => contents,
-            None => self.contents().await?,
+            None => contents_of(&self.bucket, &self.recipe).await?,
         };
         let filled = hand.fill(way, contents).await;
         if let Err(Trouble::Refused(_) | Trouble::Stopped) = &filled {
@@ -141,13 +149,6 @@ impl Loader {
 
     fn tell(&self, change: impl FnOnce(&mut crucible_lifecycle::contract::TableReport)) {
         self.link.tell(self.number, change);
-    }
-
-    fn not_ours(&self) -> Trouble {
-        let TableRecipe { fixture, table, .. } = &*self.recipe;
-        let message =
-            format!("Table {table} was not loaded by Crucible, so it is left alone; fixture {fixture} has to say replaceExisting for its rows to be given up");
-        Trouble::refused(Reason::FixtureTableNotOurs, message)
     }
 
     fn sql(&self, what: &str, error: &SqlError) -> Trouble {

@@ -150,6 +150,11 @@ impl Tally {
     }
 }
 
+/// Whether two sums are the same number, however many zeros an engine shows at their ends.
+pub fn is_same(one: &str, other: &str) -> bool {
+    matches!((Exact::parse(one), Exact::parse(other)), (Some(one), Some(other)) if one.partial_cmp(&other) == Some(std::cmp::Ordering::Equal))
+}
+
 /// SHA-256 over what a table has come to, in the order of its columns' names: the same for whoever measures it.
 pub fn checksum(names: &[&str], measured: &Measured) -> String {
     use std::fmt::Write as _;
@@ -184,7 +189,7 @@ fn show(sum: Exact) -> String {
 }
 
 /// Whether what goes into a column can be told to come out of it.
-const fn adds_up(slot: &Slot) -> bool {
+pub const fn adds_up(slot: &Slot) -> bool {
     matches!(
         (slot.kind, slot.class),
         (Kind::Bool, Class::Bool | Class::Int(_))
