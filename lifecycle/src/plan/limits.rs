@@ -66,8 +66,8 @@ fn check_fixtures(spec: &TestPlanSpec, problems: &mut Problems) {
     for (index, FixtureUse { fixture, table }) in spec.fixtures.iter().enumerate() {
         let path = format!("spec.fixtures[{index}]");
         match spec.target.engine {
-            Engine::Mysql | Engine::Postgres => {}
-            Engine::Doris | Engine::Trino | Engine::Cassandra => {
+            Engine::Mysql | Engine::Postgres | Engine::Cassandra => {}
+            Engine::Doris | Engine::Trino => {
                 problems.add(
                     &path,
                     format!("the fixture {fixture} cannot be loaded into {table}: this version loads no fixtures into {}", spec.target.engine.as_str()),
