@@ -73,9 +73,9 @@ pub fn chart() -> Result<((), Tally)> {
     Ok(((), total))
 }
 
-/// The loader of fixtures against real MariaDB and PostgreSQL, each with an empty data directory.
+/// The loader of fixtures against real MariaDB, PostgreSQL and Cassandra, each with an empty data directory.
 pub fn fixtures() -> Result<((), Tally)> {
-    let servers = [Server::Mariadb, Server::Postgres];
+    let servers = [Server::Mariadb, Server::Postgres, Server::Cassandra];
     let tested = servers.iter().try_for_each(|server| engines::up(*server).map(drop)).and_then(|()| {
         let words = ["cargo", "test", "--workspace", "--test", "fixtures", "--", "--show-output", "--test-threads=3"];
         let mut tests = engines::beside(&servers, &words);
