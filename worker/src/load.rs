@@ -7,7 +7,7 @@
 //!                                                            │
 //!                                       encode (text or binary) + tally (what must come out)
 //!                                                            │ chunks, few at a time
-//!                                          session (MySQL or PostgreSQL), several at once; or cassandra
+//!                                          session (MySQL or PostgreSQL), several at once; or cassandra, or doris
 //! ```
 //!
 //! Nothing is held but what is on its way, so the size of a dataset makes no difference to memory. Everything may be
@@ -30,6 +30,7 @@ mod binary;
 mod cassandra;
 mod civil;
 mod csv;
+mod doris;
 mod dump;
 mod encode;
 mod engine;

@@ -8,6 +8,8 @@
 mod cassandra;
 #[path = "fixtures/database.rs"]
 mod database;
+#[path = "fixtures/doris.rs"]
+mod doris;
 #[path = "fixtures/files.rs"]
 mod files;
 #[path = "fixtures/stage.rs"]

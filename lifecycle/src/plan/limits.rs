@@ -6,7 +6,7 @@ use crucible_crds::{
     TestPlanSpec,
     fixture::FixtureUse,
     observe::PrometheusSource,
-    test_plan::{Deadlines, Engine, FindMax, Load, LoadModel, Metric, Slo, Validity},
+    test_plan::{Deadlines, Engine, FindMax, Load, LoadModel, Metric, Slo, TlsMode, Validity},
 };
 
 use super::HostPort;
@@ -67,7 +67,14 @@ fn check_fixtures(spec: &TestPlanSpec, problems: &mut Problems) {
         let path = format!("spec.fixtures[{index}]");
         match spec.target.engine {
             Engine::Mysql | Engine::Postgres | Engine::Cassandra => {}
-            Engine::Doris | Engine::Trino => {
+            Engine::Doris if spec.target.tls.mode == TlsMode::Disable => {}
+            Engine::Doris => {
+                problems.add(
+                    &path,
+                    format!("the fixture {fixture} cannot be loaded into {table}: Doris takes rows over plain HTTP, so spec.target.tls.mode has to be disable"),
+                );
+            }
+            Engine::Trino => {
                 problems.add(
                     &path,
                     format!("the fixture {fixture} cannot be loaded into {table}: this version loads no fixtures into {}", spec.target.engine.as_str()),

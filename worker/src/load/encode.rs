@@ -18,6 +18,8 @@ use super::{
 const CHUNK: usize = 4 << 20;
 /// The same where each row of it is a request of its own.
 const CHUNK_OF_REQUESTS: usize = 256 << 10;
+/// The same where each chunk becomes a version of the table, of which there should be few.
+const CHUNK_OF_VERSIONS: usize = 16 << 20;
 
 /// How rows are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +34,8 @@ pub enum Wire {
 impl Wire {
     const fn chunk(self) -> usize {
         match self {
-            Self::Text(_) | Self::Binary => CHUNK,
+            Self::Text(Reader::Doris) => CHUNK_OF_VERSIONS,
+            Self::Text(Reader::Mysql | Reader::Postgres) | Self::Binary => CHUNK,
             Self::Cql => CHUNK_OF_REQUESTS,
         }
     }
@@ -127,7 +130,7 @@ impl Sink for Encoder {
         let written = match layout.wire {
             Wire::Text(reader) => {
                 if slot > 0 {
-                    self.bytes.push(b'\t');
+                    self.bytes.push(reader.separators().0);
                 }
                 text::write(&mut self.bytes, reader, into, value)
             }
@@ -141,7 +144,7 @@ impl Sink for Encoder {
 
     fn end_row(&mut self) -> Result<(), Trouble> {
         match self.layout.wire {
-            Wire::Text(_) => self.bytes.push(b'\n'),
+            Wire::Text(reader) => self.bytes.push(reader.separators().1),
             Wire::Binary => {}
             Wire::Cql => self.tally.put_row(self.bytes.get(self.start..).unwrap_or_default()),
         }

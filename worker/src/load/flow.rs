@@ -20,6 +20,7 @@ use tokio::{
 use super::{
     cassandra,
     csv::{Csv, CsvError, Row},
+    doris,
     encode::{Chunk, Encoder, Layout},
     link::Link,
     object::Bucket,
@@ -70,6 +71,8 @@ pub enum Taker {
     Sessions(Endpoint, String),
     /// The one session that all of them share.
     Cassandra(cassandra::Writer),
+    /// Requests over HTTP.
+    Doris(doris::Writer),
 }
 
 /// A part of the files that one reader reads.
@@ -238,6 +241,7 @@ impl Flow {
             }
             let rows = match &self.taker {
                 Taker::Cassandra(writer) => writer.load(&self.layout, chunk).await?,
+                Taker::Doris(writer) => writer.load(&self.layout, chunk).await?,
                 Taker::Sessions(endpoint, statement) => {
                     // Small datasets need one session, not four.
                     let session = match &mut session {

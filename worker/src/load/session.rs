@@ -41,10 +41,11 @@ impl Endpoint {
     /// The target of a plan with its credentials.
     pub fn of(target: &Target, username: String, password: String) -> Result<Self, Failure> {
         let dialect = match target.engine {
-            Engine::Mysql => Some(Dialect::Mysql),
+            // Doris speaks MySQL's wire protocol; the SQL that is its own stands with its loader.
+            Engine::Mysql | Engine::Doris => Some(Dialect::Mysql),
             Engine::Postgres => Some(Dialect::Postgres),
             Engine::Cassandra => None,
-            Engine::Doris | Engine::Trino => {
+            Engine::Trino => {
                 return Err(outcome::failure(Reason::PlanInvalid, format!("This version loads no fixtures into {}", target.engine.as_str())));
             }
         };

@@ -10,7 +10,7 @@ use crucible_lifecycle::{
 };
 
 use super::{
-    cassandra,
+    cassandra, doris,
     dump::{Dump, DumpError},
     encode::{Layout, Wire},
     engine::{Dialect, aside, beside},
@@ -86,8 +86,10 @@ impl Loader {
 
     /// What the files hold, where they have to be loaded. Nothing is touched.
     async fn look(&self) -> Result<Option<Arc<Contents>>, Trouble> {
-        if self.endpoint.engine == Engine::Cassandra {
-            return cassandra::look(self).await;
+        match self.endpoint.engine {
+            Engine::Cassandra => return cassandra::look(self).await,
+            Engine::Doris => return doris::look(self).await,
+            Engine::Mysql | Engine::Postgres | Engine::Trino => {}
         }
         let mut hand = self.hand().await?;
         match hand.judge().await? {
@@ -112,8 +114,10 @@ impl Loader {
     async fn load(&self, contents: Option<Arc<Contents>>) -> Result<(), Trouble> {
         let TableRecipe { fixture, table, .. } = &*self.recipe;
         self.tell(|report| (report.files, report.bytes, report.rows) = (0, 0, 0));
-        if self.endpoint.engine == Engine::Cassandra {
-            return cassandra::load(self, contents).await;
+        match self.endpoint.engine {
+            Engine::Cassandra => return cassandra::load(self, contents).await,
+            Engine::Doris => return doris::load(self, contents).await,
+            Engine::Mysql | Engine::Postgres | Engine::Trino => {}
         }
         let mut hand = self.hand().await?;
         hand.lock().await?;
