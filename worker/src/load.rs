@@ -7,14 +7,15 @@
 //!                                                            │
 //!                                       encode (text or binary) + tally (what must come out)
 //!                                                            │ chunks, few at a time
-//!                                          session (MySQL or PostgreSQL), several at once
+//!                                          session (MySQL or PostgreSQL), several at once; or cassandra, or doris
 //! ```
 //!
 //! Trino reads the files itself: `trino` has it copy them, and proves what came of it.
 //!
 //! Nothing is held but what is on its way, so the size of a dataset makes no difference to memory. Everything may be
 //! killed at any moment: rows go into a table beside the one that is meant, which takes its place at once when it is
-//! proved, and what was left half done is thrown away by the next loader.
+//! proved, and what was left half done is thrown away by the next loader. Cassandra cannot rename a table, so there the
+//! table itself is filled and carries no proof until it is whole.
 
 use std::{
     path::{Path, PathBuf},
@@ -28,8 +29,10 @@ use crucible_lifecycle::contract::{Failure, FrozenPlan, LoaderState, PROTOCOL, W
 use crate::{args::LoadArgs, http::Http, outcome};
 
 mod binary;
+mod cassandra;
 mod civil;
 mod csv;
+mod doris;
 mod dump;
 mod encode;
 mod engine;
@@ -46,6 +49,7 @@ mod text;
 mod trino;
 mod trouble;
 mod value;
+mod watch;
 
 use link::Link;
 use session::Endpoint;

@@ -118,6 +118,12 @@ pub fn write_all(directory: &Path, scale: Scale) -> Result<()> {
     Table::value_variants().iter().try_for_each(|table| write_below(directory, *table, scale, Format::Parquet).map(drop))
 }
 
+/// Uploads every table as Parquet into the development cluster's bucket.
+pub fn upload_all(scale: Scale) -> Result<()> {
+    let bucket = Bucket::find()?;
+    Table::value_variants().iter().try_for_each(|table| upload(&bucket, *table, scale, Format::Parquet).map(drop))
+}
+
 /// Where the files of a table lie, in a bucket and below a directory.
 fn prefix(table: Table) -> String {
     format!("fixtures/tpch-{}", table.name())

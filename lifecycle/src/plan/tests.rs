@@ -432,5 +432,9 @@ fn data_is_loaded_where_it_can_be_and_refused_by_its_name_where_not() {
     spec.fixtures.truncate(1);
     spec.target.files = None;
     spec.target.engine = crucible_crds::test_plan::Engine::Doris;
-    assert_eq!(told(&spec), ["spec.fixtures[0]: the fixture shop-orders cannot be loaded into orders: this version loads no fixtures into doris"]);
+    let plain =
+        "spec.fixtures[0]: the fixture shop-orders cannot be loaded into orders: Doris takes rows over plain HTTP, so spec.target.tls.mode has to be disable";
+    assert_eq!(told(&spec), [plain], "a password is not sent in plain where the plan asks for more");
+    spec.target.tls.mode = crucible_crds::test_plan::TlsMode::Disable;
+    assert_eq!(told(&spec), [""; 0]);
 }

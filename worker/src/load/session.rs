@@ -26,7 +26,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Where the system under test is, and who asks.
 #[derive(Clone)]
 pub struct Endpoint {
-    pub dialect: Dialect,
+    /// The SQL that it speaks; nothing where it speaks none.
+    pub dialect: Option<Dialect>,
     pub engine: Engine,
     pub host: String,
     pub port: u16,
@@ -40,9 +41,11 @@ impl Endpoint {
     /// The target of a plan with its credentials.
     pub fn of(target: &Target, username: String, password: String) -> Result<Self, Failure> {
         let dialect = match target.engine {
-            Engine::Mysql => Dialect::Mysql,
-            Engine::Postgres => Dialect::Postgres,
-            Engine::Doris | Engine::Trino | Engine::Cassandra => {
+            // Doris speaks MySQL's wire protocol; the SQL that is its own stands with its loader.
+            Engine::Mysql | Engine::Doris => Some(Dialect::Mysql),
+            Engine::Postgres => Some(Dialect::Postgres),
+            Engine::Cassandra => None,
+            Engine::Trino => {
                 return Err(outcome::failure(Reason::PlanInvalid, format!("This version loads no fixtures into {}", target.engine.as_str())));
             }
         };
@@ -126,8 +129,11 @@ impl Session {
     /// Connects.
     pub async fn connect(endpoint: &Endpoint) -> Result<Self, Trouble> {
         let Endpoint { host, port, username, database, .. } = endpoint;
+        let Some(dialect) = endpoint.dialect else {
+            return Err(Trouble::refused(Reason::PlanInvalid, format!("{} speaks no SQL", endpoint.engine.as_str())));
+        };
         let attempt = || async {
-            match endpoint.dialect {
+            match dialect {
                 Dialect::Mysql => mysql::connect(endpoint).await.map(|connection| Self::Mysql(Box::new(connection))),
                 Dialect::Postgres => postgres::connect(endpoint).await.map(|connection| Self::Postgres(Box::new(connection))),
             }
@@ -157,6 +163,14 @@ impl Session {
         }
         let reason = if last.state.is_empty() { Reason::SutUnreachable } else { Reason::SutOverloaded };
         Err(Trouble::refused(reason, format!("{host}:{port} cannot be connected to: {}", last.said())))
+    }
+
+    /// The SQL that it speaks.
+    pub const fn dialect(&self) -> Dialect {
+        match self {
+            Self::Mysql(_) => Dialect::Mysql,
+            Self::Postgres(_) => Dialect::Postgres,
+        }
     }
 
     /// Runs a statement.

@@ -14,6 +14,9 @@ use crate::{chart, dataset, paths, program, say};
 /// The tests that need what the command starts. Cargo leaves them out unless they are named.
 const ON_THE_CLUSTER: [&str; 8] = ["--test", "stories", "--test", "postgres", "--test", "s3", "--test", "fixtures"];
 
+/// How much of TPC-H is loaded, in several files where a table is larger.
+const SAMPLE: dataset::Scale = dataset::Scale { factor: 0.01, rows_per_file: 20_000 };
+
 fn cargo(arguments: &[&str]) -> Command {
     let mut cargo = program::command("cargo");
     cargo.current_dir(paths::repository()).args(arguments).env("CARGO_TERM_COLOR", "never");
@@ -73,11 +76,11 @@ pub fn chart() -> Result<((), Tally)> {
     Ok(((), total))
 }
 
-/// The loader of fixtures against real MariaDB, PostgreSQL and Trino, each with an empty data directory; and the sample dataset in all of them.
+/// The loader of fixtures against real MariaDB, PostgreSQL, Trino and Cassandra, each with an empty data directory; and the sample dataset in all of them.
 pub fn fixtures() -> Result<((), Tally)> {
-    let servers = [Server::Mariadb, Server::Postgres, Server::Trino];
+    let servers = [Server::Mariadb, Server::Postgres, Server::Trino, Server::Cassandra];
     let tpch = paths::target().join("tpch");
-    dataset::write_all(&tpch, dataset::Scale { factor: 0.01, rows_per_file: 20_000 })?;
+    dataset::write_all(&tpch, SAMPLE)?;
     let tested = servers.iter().try_for_each(|server| engines::up(*server).map(drop)).and_then(|()| {
         let words = ["cargo", "test", "--workspace", "--test", "fixtures", "--", "--show-output", "--test-threads=3"];
         let mut tests = engines::beside(&servers, &words);
@@ -109,6 +112,8 @@ pub fn vault(cluster: &Cluster) -> Result<((), Tally)> {
 
 /// The stories, one after another: they share a system under test, and an operator that some of them kill.
 pub fn stories(cluster: &Cluster) -> Result<((), Tally)> {
+    // One of them loads it.
+    dataset::upload_all(SAMPLE)?;
     let mut tests = cargo(&["test", "--workspace", "--test", "stories", "--", "--test-threads=1", "--show-output"]);
     tests.env("KUBECONFIG", cluster.kubeconfig()?).envs(chart::bucket_environment(cluster)?);
     tests
