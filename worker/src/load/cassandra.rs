@@ -91,7 +91,7 @@ impl<'a> Hand<'a> {
         let TableRecipe { fixture, table, .. } = &*self.loader.recipe;
         match self.judge().await? {
             Judgement::Believe(mark) => {
-                let rows = proof::count(&self.cluster, &self.table(), &self.keys(&self.columns().await?), mark.rows).await?;
+                let rows = proof::count(&self.cluster, &self.table(), &PartitionKey::of(&self.columns().await?), mark.rows).await?;
                 if rows == mark.rows {
                     return self.found(mark).await;
                 }
@@ -127,7 +127,7 @@ impl<'a> Hand<'a> {
         let flow = Flow {
             link: Arc::clone(&self.loader.link),
             bucket: self.loader.bucket.clone(),
-            taker: Taker::Cassandra(writer),
+            taker: Taker::Cassandra(Box::new(writer)),
             number: self.loader.number,
             recipe: Arc::clone(recipe),
             contents,
@@ -138,7 +138,7 @@ impl<'a> Hand<'a> {
         if tally.rows() == 0 {
             return Err(Trouble::invalid(format!("Fixture {} has no rows: there is nothing to load into table {}", recipe.fixture, recipe.table)));
         }
-        let found = proof::read_back(&self.cluster, &self.table(), &self.keys(&there), &layout, &tally).await?;
+        let found = proof::read_back(&self.cluster, &self.table(), &PartitionKey::of(&there), &layout, &tally).await?;
         if let Some(why) = found.differs(&layout.slots, &tally) {
             let message = format!("Table {} does not hold what was loaded from fixture {}: {why}", recipe.table, recipe.fixture);
             return Err(Trouble::refused(Reason::FixtureVerifyFailed, message));
@@ -190,11 +190,6 @@ impl<'a> Hand<'a> {
         Ok(rows.into_iter().map(known).collect())
     }
 
-    /// The columns of the partition key, as a statement has them.
-    fn keys(&self, columns: &[Known]) -> PartitionKey {
-        PartitionKey(columns.iter().filter(|column| column.partition).map(|column| name(&column.name)).collect())
-    }
-
     async fn of_schema<T>(&self, what: &str, cql: &str) -> Result<Vec<T>, Trouble>
     where
         T: for<'frame, 'metadata> scylla::deserialize::row::DeserializeRow<'frame, 'metadata>,
@@ -229,6 +224,12 @@ impl<'a> Hand<'a> {
 
 /// What the token of a row is made of, as a statement has it.
 struct PartitionKey(Vec<String>);
+
+impl PartitionKey {
+    fn of(columns: &[Known]) -> Self {
+        Self(columns.iter().filter(|column| column.partition).map(|column| name(&column.name)).collect())
+    }
+}
 
 /// The statement that makes a table, which says from its first moment that it is being filled.
 fn create(table: &str, recipe: &TableRecipe, columns: &[Column]) -> Result<String, Trouble> {

@@ -162,7 +162,7 @@ impl<'a> Hand<'a> {
         let flow = Flow {
             link: Arc::clone(&loader.link),
             bucket: loader.bucket.clone(),
-            taker: Taker::Doris(writer),
+            taker: Taker::Doris(Box::new(writer)),
             number: loader.number,
             recipe: Arc::clone(&recipe),
             contents,

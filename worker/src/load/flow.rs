@@ -70,9 +70,9 @@ pub enum Taker {
     /// Sessions of their own, with the statement that takes rows.
     Sessions(Endpoint, String),
     /// The one session that all of them share.
-    Cassandra(cassandra::Writer),
+    Cassandra(Box<cassandra::Writer>),
     /// Requests over HTTP.
-    Doris(doris::Writer),
+    Doris(Box<doris::Writer>),
 }
 
 /// A part of the files that one reader reads.

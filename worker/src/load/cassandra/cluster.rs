@@ -41,7 +41,7 @@ const CHANGE: Duration = Duration::from_secs(120);
 const TRIES: u32 = 3;
 const PAUSE: Duration = Duration::from_secs(1);
 /// How many connections each node gets.
-const CONNECTIONS: std::num::NonZeroUsize = std::num::NonZeroUsize::new(2).unwrap();
+const CONNECTIONS: std::num::NonZeroUsize = std::num::NonZeroUsize::MIN.saturating_add(1);
 
 /// A name as CQL has it, its case kept.
 pub fn name(name: &str) -> String {

@@ -380,14 +380,14 @@ mod tests {
         let slot = Slot { name: "c".into(), kind: Kind::Text, class: Class::Cql { cql, key: false } };
         let mut to = Vec::new();
         match write(&mut to, &slot, &value) {
-            Ok(()) => to.iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
+            Ok(()) => to.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}")),
             Err(why) => format!("!{why}"),
         }
     }
 
     #[test]
     fn values_are_written_as_the_protocol_has_them() {
-        use CqlType::*;
+        use CqlType::{BigInt, Blob, Boolean, Date, Decimal, Double, Float, Inet, Int, SmallInt, Text, Time, Timestamp, TinyInt, Uuid, VarInt};
         let cases = [
             (Int, Value::Null, "ffffffff"),
             (Boolean, Value::Bool(true), "0000000101"),
@@ -427,7 +427,7 @@ mod tests {
 
     #[test]
     fn what_would_be_changed_on_the_way_is_refused() {
-        use CqlType::*;
+        use CqlType::{Ascii, BigInt, Date, Decimal, Double, Float, Inet, Int, TimeUuid, Timestamp, TinyInt, Uuid};
         let cases = [
             (TinyInt, Value::Int(128), "128 is too large for tinyint"),
             (BigInt, Value::UInt(u64::MAX), "18446744073709551615 is too large for bigint"),

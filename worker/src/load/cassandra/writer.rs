@@ -141,9 +141,13 @@ impl SerializeRow for SentRow<'_> {
             (value, rest) = first_value_of(rest);
             let cell = writer.make_cell_writer();
             match value {
-                Some(value) => drop(cell.set_value(value).map_err(SerializationError::new)?),
+                Some(value) => {
+                    cell.set_value(value).map_err(SerializationError::new)?;
+                }
                 // The table is empty: a value that is not set is NULL, and leaves no tombstone for every reader to step over.
-                None => drop(cell.set_unset()),
+                None => {
+                    cell.set_unset();
+                }
             }
         }
         Ok(())

@@ -100,9 +100,8 @@ impl Writer {
     pub fn new(endpoint: &Endpoint, port: u16, table: &str, layout: &Layout, watch: Watch, link: Arc<Link>) -> Result<Self, Trouble> {
         let Endpoint { host, database, username, password, .. } = endpoint;
         let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
-        let path = |name: &str| form(name);
         let wrong = |what: &str| Trouble::invalid(format!("Rows for table {} cannot be sent to Doris: {what}", layout.table));
-        let frontend = format!("http://{host}:{port}/api/{}/{}/_stream_load", path(database), path(table)).parse();
+        let frontend = format!("http://{host}:{port}/api/{}/{}/_stream_load", form(database), form(table)).parse();
         let columns: Vec<String> = layout.slots.iter().map(|slot| super::sql::name(&slot.name)).collect();
         let login = format!("Basic {}", BASE64_STANDARD.encode(format!("{username}:{password}")));
         let mut headers = HeaderMap::new();
