@@ -43,7 +43,7 @@ pub struct FixtureSpec {
     /// How the rows get into the system under test.
     #[serde(default)]
     pub strategy: FixtureStrategy,
-    /// What is done with a table of ours that is not as it was loaded: another dataset is in it, or a run has written to it.
+    /// What is done with a table of ours that is not as it was loaded: another dataset is in it, or a run has written to it. For `trino` it is `reload`: a run with a fixture that says `truncate` fails and names this field.
     #[serde(default)]
     pub reset: FixtureReset,
     /// Whether a table that Crucible did not load may be replaced. Its columns and keys are kept, its rows are lost. Without it such a table is left alone and the run fails.
@@ -53,7 +53,7 @@ pub struct FixtureSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub columns: Vec<FixtureColumn>,
-    /// The columns of the primary key of a table that does not exist yet. Text columns among them need a type of limited length in `columns` where MySQL is loaded.
+    /// The columns of the primary key of a table that does not exist yet. Text columns among them need a type of limited length in `columns` where MySQL is loaded. Cassandra makes no table without one: its first column is the partition key, the others are clustering columns. Trino has no keys: there it is not made, and nothing makes sure that no two rows have the same.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub primary_key: Vec<ColumnName>,
@@ -83,11 +83,13 @@ pub enum FixtureFormat {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum FixtureStrategy {
-    /// `standard` for SQL, `streaming` for everything else.
+    /// `standard` for SQL, `zeroDownload` for `trino`, `streaming` for everything else.
     #[default]
     Auto,
-    /// A loader reads the files and sends the rows: `LOAD DATA LOCAL` for MySQL, binary `COPY` for PostgreSQL.
+    /// A loader reads the files and sends the rows: `LOAD DATA LOCAL` for MySQL, binary `COPY` for PostgreSQL, prepared statements for Cassandra, stream loads for Doris.
     Streaming,
+    /// The system under test reads the files from the bucket itself, through a table over them. The only one for `trino`, which is given Parquet alone, and for no other engine.
+    ZeroDownload,
     /// The statements of SQL files are run one after another.
     Standard,
 }
@@ -96,7 +98,7 @@ pub enum FixtureStrategy {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum FixtureReset {
-    /// The rows are loaded into a table beside it, which then takes its place at once.
+    /// The rows are loaded into a table beside it, which then takes its place at once. Cassandra renames no table: there it is as with `truncate`.
     #[default]
     Reload,
     /// It is emptied and loaded where it is, so that what depends on it stays. It carries no proof until it is whole.

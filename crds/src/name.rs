@@ -76,6 +76,10 @@ checked_text!(
     ObjectKey, r"^[A-Za-z0-9][A-Za-z0-9._/-]*$", 512
 );
 checked_text!(
+    /// A place of object storage as another system names it: a scheme and a bucket, with or without folders, without a slash at its end.
+    StorageLocation, r"^[a-z][a-z0-9]*://[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9._-]+)*$", 512
+);
+checked_text!(
     /// The key of a Kubernetes label: a name, with or without a DNS prefix.
     LabelKey, r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$", 317
 );

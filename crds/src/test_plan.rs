@@ -9,7 +9,7 @@ use crate::{
     duration::Duration,
     fault::Fault,
     fixture::FixtureUse,
-    name::{DatabaseName, Endpoint, HttpUrl, Label, ObjectKey, ObjectName, OneLine, ParameterName, QueryName},
+    name::{DatabaseName, Endpoint, HttpUrl, Label, ObjectKey, ObjectName, OneLine, ParameterName, QueryName, StorageLocation},
     observe::Observe,
 };
 
@@ -60,7 +60,7 @@ pub struct TestPlanSpec {
     pub workload: WorkloadSpec,
     /// How hard the system is driven, for how long, from how many workers.
     pub load: Load,
-    /// Datasets that are in the system under test before the load begins. Each is loaded and proved, or found already there as it was loaded. This version loads into `mysql` and `postgres`; a plan with another engine that names a dataset is refused.
+    /// Datasets that are in the system under test before the load begins. Each is loaded and proved, or found already there as it was loaded. This version loads into `mysql`, `postgres` and `trino`; a plan with another engine that names a dataset is refused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub fixtures: Vec<FixtureUse>,
@@ -153,6 +153,21 @@ pub struct Target {
     /// How connections are secured.
     #[serde(default)]
     pub tls: Tls,
+    /// How a system under test that reads fixtures from the bucket itself reaches them. Only `trino` does, and mostly it needs none of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<TargetFiles>,
+}
+
+/// How Trino reaches the files of fixtures. Its own catalog holds the credentials of the object storage; Crucible gives it none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TargetFiles {
+    /// The catalog and the schema, `catalog.schema`, in which a table over each fixture's files is made for as long as they are read. The catalog has to be one of the Hive connector. Without it they are made in the plan's own `database`, which is then such a catalog.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<DatabaseName>,
+    /// Where that catalog finds the bucket of the fixtures, for example `s3://crucible`. Without it that is `s3://` and the name of the bucket as Crucible's operator knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<StorageLocation>,
 }
 
 /// A reference to the Secret that holds `username` and `password`. It is always in the plan's own namespace.

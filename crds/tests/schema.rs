@@ -198,3 +198,19 @@ fn each(schema: &Value, visit: &mut impl FnMut(&Value)) {
         }
     }
 }
+
+#[test]
+fn every_document_of_the_sample_dataset_is_accepted() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../dev/samples/tpch");
+    let schemas = schemas();
+    let mut accepted = Vec::new();
+    for file in ["fixtures.yaml", "mariadb.yaml", "postgres.yaml", "trino.yaml"] {
+        for text in std::fs::read_to_string(directory.join(file)).unwrap().split("\n---\n") {
+            let document: Value = serde_saphyr::from_str(text).unwrap();
+            let (kind, schema) = schemas.iter().find(|(known, _)| document["kind"] == known.as_str()).unwrap();
+            assert_eq!(refusal(schema, None, &document), [""; 0], "{file}: {}", document["metadata"]["name"]);
+            accepted.push(kind.as_str());
+        }
+    }
+    assert_eq!(accepted, [["Fixture"; 8].as_slice(), &["TestPlan"; 3]].concat());
+}

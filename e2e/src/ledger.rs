@@ -1,4 +1,4 @@
-//! The ledger as the tests see it: through the local port that `xtask` opened.
+//! The ledger as the tests see it, through the local port that `xtask` opened; and its server, which some stories load.
 
 use std::{env, time::Duration};
 
@@ -43,4 +43,27 @@ pub async fn set_running(running: bool) -> Result<()> {
         let pods = "--selector=app.kubernetes.io/component=postgres";
         kubectl(&["--namespace", OPERATOR_NAMESPACE, "wait", "pods", pods, "--for=delete", "--timeout=60s"]).await.map(|_| ())
     }
+}
+
+/// An empty database beside the ledger's own, for a story that loads a PostgreSQL.
+pub async fn make_database(name: &str) -> Result<()> {
+    drop_database(name).await?;
+    psql(&format!("CREATE DATABASE {name}")).await
+}
+
+/// Takes it away.
+pub async fn drop_database(name: &str) -> Result<()> {
+    psql(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await
+}
+
+/// The password of its user.
+pub async fn password() -> Result<String> {
+    kubectl(&["--namespace", OPERATOR_NAMESPACE, "get", "secret", "postgres", "--output=go-template={{ .data.password | base64decode }}"]).await
+}
+
+async fn psql(statement: &str) -> Result<()> {
+    let command = format!("--command={statement}");
+    let psql = ["exec", "deployment/postgres", "--", "psql", "--host=/tmp", "--username=crucible", "--dbname=crucible", "--no-psqlrc", "--quiet", &command];
+    let arguments: Vec<&str> = ["--namespace", OPERATOR_NAMESPACE].into_iter().chain(psql).collect();
+    kubectl(&arguments).await.map(drop)
 }

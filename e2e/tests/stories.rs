@@ -41,3 +41,5 @@ mod queue;
 mod restarted;
 #[path = "stories/secrets.rs"]
 mod secrets;
+#[path = "stories/tpch.rs"]
+mod tpch;

@@ -535,6 +535,8 @@ impl std::fmt::Debug for SignedGet {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LoadRecipe {
+    /// The bucket that the files are in, by the operator's name for it: what reads it by itself has to find it.
+    pub bucket: String,
     /// The tables, in the plan's order.
     pub tables: Vec<TableRecipe>,
 }

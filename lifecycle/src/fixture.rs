@@ -10,5 +10,5 @@ pub mod review;
 pub mod table;
 
 pub use mark::{Comment, Mark};
-pub use recipe::{FixtureView, Listing, Obstacle, prefix, recipe};
+pub use recipe::{FixtureView, Listing, Obstacle, prefix, recipe, unsuited};
 pub use table::{Judgement, Way, judge};

@@ -150,7 +150,7 @@ async fn recipe_of(ctx: &Context, key: &RunKey, run: &TestRun) -> Result<Option<
         Seen::Unreadable(why) => return Err(Unanswered(why)),
     };
     let views = timeout(ASKING, fixtures::views(ctx, &key.namespace, &plan)).await.map_err(|_| Unanswered("the fixtures cannot be read".to_owned()))?;
-    let changed = match fixture::recipe(&plan, &views) {
+    let changed = match fixture::recipe(&plan, &views, ctx.vault.bucket()) {
         Err(fixture::Obstacle::Wait(_, why)) => return Err(Unanswered(why)),
         Err(fixture::Obstacle::Wrong(_, why)) => why,
         Ok(recipe) => {

@@ -7,12 +7,15 @@
 //!                                                            │
 //!                                       encode (text or binary) + tally (what must come out)
 //!                                                            │ chunks, few at a time
-//!                                          session (MySQL or PostgreSQL), several at once
+//!                                          session (MySQL or PostgreSQL), several at once; or cassandra, or doris
 //! ```
+//!
+//! Trino reads the files itself: `trino` has it copy them, and proves what came of it.
 //!
 //! Nothing is held but what is on its way, so the size of a dataset makes no difference to memory. Everything may be
 //! killed at any moment: rows go into a table beside the one that is meant, which takes its place at once when it is
-//! proved, and what was left half done is thrown away by the next loader.
+//! proved, and what was left half done is thrown away by the next loader. Cassandra cannot rename a table, so there the
+//! table itself is filled and carries no proof until it is whole.
 
 use std::{
     path::{Path, PathBuf},
@@ -20,14 +23,16 @@ use std::{
     sync::Arc,
 };
 
-use crucible_crds::Reason;
+use crucible_crds::{Reason, test_plan::Engine};
 use crucible_lifecycle::contract::{Failure, FrozenPlan, LoaderState, PROTOCOL, WorkerOutcome, WorkerState, exit};
 
 use crate::{args::LoadArgs, http::Http, outcome};
 
 mod binary;
+mod cassandra;
 mod civil;
 mod csv;
+mod doris;
 mod dump;
 mod encode;
 mod engine;
@@ -41,18 +46,36 @@ mod session;
 mod table;
 mod tally;
 mod text;
+mod trino;
 mod trouble;
 mod value;
+mod watch;
 
 use link::Link;
 use session::Endpoint;
 use trouble::Trouble;
 
+/// What is loaded: an engine that takes rows, or one that goes its own way.
+enum Sut {
+    Rows(Endpoint),
+    Trino(trino::Server),
+}
+
+impl Sut {
+    fn of(plan: &FrozenPlan, username: String, password: String) -> Result<Self, Failure> {
+        let target = &plan.spec.target;
+        match target.engine {
+            Engine::Trino => trino::Server::of(target, username, password).map(Self::Trino),
+            Engine::Mysql | Engine::Doris | Engine::Postgres | Engine::Cassandra => Endpoint::of(target, username, password).map(Self::Rows),
+        }
+    }
+}
+
 /// Loads until everything is in place, or cannot be. The exit code says whether trying again may help.
 pub async fn run(args: LoadArgs) -> ExitCode {
     let LoadArgs { plan, token, credentials, termination_log, check_in_url } = args;
     let ended = match begin(&plan, &token, &credentials, &check_in_url) {
-        Ok((link, endpoint)) => work(link, endpoint).await,
+        Ok((link, sut)) => work(link, sut).await,
         Err(failure) => Err(Trouble::Refused(failure)),
     };
     let (code, state, failure) = match ended {
@@ -74,7 +97,7 @@ pub async fn run(args: LoadArgs) -> ExitCode {
     ExitCode::from(code)
 }
 
-fn begin(plan: &Path, token: &Path, credentials: &Path, operator: &str) -> Result<(Arc<Link>, Endpoint), Failure> {
+fn begin(plan: &Path, token: &Path, credentials: &Path, operator: &str) -> Result<(Arc<Link>, Sut), Failure> {
     let missing = |what: &str, path: &Path, why: &dyn std::fmt::Display| {
         outcome::failure(Reason::FrozenPlanMissing, format!("The loader could not begin: failed to read {what} {}: {why}", path.display()))
     };
@@ -91,16 +114,19 @@ fn begin(plan: &Path, token: &Path, credentials: &Path, operator: &str) -> Resul
             .map(|text| text.trim_end_matches(['\r', '\n']).to_owned())
             .map_err(|error| outcome::failure(Reason::SecretNotFound, format!("The loader could not begin: failed to read {}: {error}", path.display())))
     };
-    let endpoint = Endpoint::of(&frozen.spec.target, secret("username")?, secret("password")?)?;
+    let sut = Sut::of(&frozen, secret("username")?, secret("password")?)?;
     let link = Link::new(Http::default(), operator, token, &frozen).map_err(|why| outcome::failure(Reason::FixtureLoadFailed, why))?;
-    Ok((Arc::new(link), endpoint))
+    Ok((Arc::new(link), sut))
 }
 
 /// Loads every table, and stays until the operator has written down how it ended.
-async fn work(link: Arc<Link>, endpoint: Endpoint) -> Result<(), Trouble> {
+async fn work(link: Arc<Link>, sut: Sut) -> Result<(), Trouble> {
     let telling = tokio::spawn(Arc::clone(&link).keep_telling());
     let stop = tokio::spawn(terminated(Arc::clone(&link)));
-    let ended = table::load_all(&link, endpoint).await;
+    let ended = match sut {
+        Sut::Rows(endpoint) => table::load_all(&link, endpoint).await,
+        Sut::Trino(server) => trino::load_all(&link, server).await,
+    };
     match &ended {
         Ok(()) => link.enter(LoaderState::Done, None),
         Err(Trouble::Refused(failure)) => link.enter(LoaderState::Failed, Some(failure.clone())),

@@ -1,15 +1,24 @@
-//! The loader as a process, against real MariaDB and PostgreSQL, a bucket that serves ranges and an operator that signs addresses.
+//! The loader as a process, against real MariaDB, PostgreSQL, Trino and Cassandra, a bucket that serves ranges and an operator that signs addresses.
 //!
-//! `CRUCIBLE_TEST_MYSQL` and `CRUCIBLE_TEST_POSTGRES` say where the servers are, as `cargo xtask engines up` prints them.
+//! `CRUCIBLE_TEST_MYSQL`, `CRUCIBLE_TEST_POSTGRES`, `CRUCIBLE_TEST_TRINO`, `CRUCIBLE_TEST_CASSANDRA` and `CRUCIBLE_TEST_S3` say where the servers are, as
+//! `cargo xtask engines up` prints them.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "clippy takes only functions marked as tests for tests")]
 
+#[path = "fixtures/cassandra.rs"]
+mod cassandra;
 #[path = "fixtures/database.rs"]
 mod database;
+#[path = "fixtures/doris.rs"]
+mod doris;
 #[path = "fixtures/files.rs"]
 mod files;
 #[path = "fixtures/stage.rs"]
 mod stage;
+#[path = "fixtures/tpch.rs"]
+mod tpch;
+#[path = "fixtures/trino.rs"]
+mod trino;
 
 use std::time::Duration;
 

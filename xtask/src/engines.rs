@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use clap::{Subcommand, ValueEnum};
 
-use crate::tools::{self, Package};
+use crate::tools::{self, Package, Tool};
 use crate::{paths, program, say};
 
 /// The words after `cargo xtask engines`.
@@ -69,8 +69,8 @@ impl Server {
         }
     }
 
-    /// Installs what its recipe takes from elsewhere, and answers the variable that tells the recipe where its Java is.
-    fn prepare(self) -> Result<Option<(&'static str, PathBuf)>> {
+    /// Installs what its recipe takes from elsewhere, and answers the variables that tell the recipe where that is.
+    fn prepare(self) -> Result<Vec<(&'static str, PathBuf)>> {
         tools::ensure_packages(&[Package::new("openssl", "openssl"), Package::new("curl", "curl"), Package::new("python3", "python3")])?;
         match self {
             // The programs alone: the full package would start a server of its own.
@@ -80,10 +80,10 @@ impl Server {
                 Package::new("mariadb-client-core", "mariadb"),
             ])?,
             Self::Postgres => install_postgres()?,
-            Self::Trino => return Ok(Some(("CRUCIBLE_JAVA_25", java("25", "trino")?))),
-            Self::Cassandra => return Ok(Some(("CRUCIBLE_JAVA_17", java("17", "cassandra")?))),
+            Self::Trino => return Ok(vec![("CRUCIBLE_JAVA_25", java("25", "trino")?), ("CRUCIBLE_VERSITYGW", tools::ensure(Tool::VersityGw)?)]),
+            Self::Cassandra => return Ok(vec![("CRUCIBLE_JAVA_17", java("17", "cassandra")?)]),
         }
-        Ok(None)
+        Ok(Vec::new())
     }
 
     fn script(self) -> PathBuf {

@@ -4,6 +4,7 @@ mod bench;
 mod chaos;
 mod chart;
 mod cluster;
+mod dataset;
 mod demo;
 mod engines;
 mod generate;
@@ -31,6 +32,8 @@ enum Command {
     Images(images::Args),
     /// Start, stop or test against real database servers on this machine
     Engines(engines::Args),
+    /// Make the tables of TPC-H as files for fixtures, on disk or in the bucket
+    Dataset(dataset::Args),
     /// Measure what we claim
     Bench(bench::Args),
     /// Write the files that are made from the types
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => args.run(),
         Command::Test(args) => return args.run(),
         Command::Engines(args) => args.run(),
+        Command::Dataset(args) => args.run(),
         Command::Bench(args) => args.run(),
         Command::Generate => generate::run(),
     };

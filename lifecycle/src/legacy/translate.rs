@@ -140,6 +140,7 @@ impl LegacyPlan {
                 database: self.target_db.as_str().into(),
                 credentials_ref: CredentialsRef { name: ObjectName::from(secret) },
                 tls: Tls { mode: self.tls },
+                files: None,
             },
             workload: WorkloadSpec {
                 source: WorkloadSource { inline: None, config_map: None, object: None, objects: Some(objects) },

@@ -6,7 +6,7 @@ use crucible_crds::{
     TestPlanSpec,
     fixture::FixtureUse,
     observe::PrometheusSource,
-    test_plan::{Deadlines, Engine, FindMax, Load, LoadModel, Metric, Slo, Validity},
+    test_plan::{Deadlines, Engine, FindMax, Load, LoadModel, Metric, Slo, Target, TargetFiles, TlsMode, Validity},
 };
 
 use super::HostPort;
@@ -63,23 +63,53 @@ pub(super) fn check(spec: &TestPlanSpec, problems: &mut Problems) {
 
 /// That every dataset can be loaded: running without the data that a plan asks for would measure something else.
 fn check_fixtures(spec: &TestPlanSpec, problems: &mut Problems) {
+    check_files(&spec.target, problems);
     for (index, FixtureUse { fixture, table }) in spec.fixtures.iter().enumerate() {
         let path = format!("spec.fixtures[{index}]");
         match spec.target.engine {
-            Engine::Mysql | Engine::Postgres => {}
-            Engine::Doris | Engine::Trino | Engine::Cassandra => {
+            Engine::Mysql | Engine::Postgres | Engine::Cassandra => {}
+            Engine::Trino => {
+                if index == 0 && !spec.target.database.contains('.') {
+                    let database = &spec.target.database;
+                    problems.add(
+                        "spec.target.database",
+                        format!("{database} is a catalog alone; a plan with fixtures needs its schema too, as in {database}.default"),
+                    );
+                }
+            }
+            Engine::Doris if spec.target.tls.mode == TlsMode::Disable => {}
+            Engine::Doris => {
                 problems.add(
                     &path,
-                    format!("the fixture {fixture} cannot be loaded into {table}: this version loads no fixtures into {}", spec.target.engine.as_str()),
+                    format!("the fixture {fixture} cannot be loaded into {table}: Doris takes rows over plain HTTP, so spec.target.tls.mode has to be disable"),
                 );
             }
         }
         if table.contains('.') {
             problems.add(format!("{path}.table"), format!("the table {table} must be one of the plan's own database, without a dot"));
         }
-        if spec.fixtures.iter().take(index).any(|earlier| earlier.table == *table) {
+        if spec.fixtures.iter().take(index).any(|earlier| is_same_table(spec.target.engine, &earlier.table, table)) {
             problems.add(format!("{path}.table"), format!("the table {table} is loaded from another fixture already"));
         }
+    }
+}
+
+/// Whether two names are one table. Trino knows no capitals, not even in quotes.
+fn is_same_table(engine: Engine, one: &str, other: &str) -> bool {
+    match engine {
+        Engine::Trino => one.eq_ignore_ascii_case(other),
+        Engine::Mysql | Engine::Doris | Engine::Postgres | Engine::Cassandra => one == other,
+    }
+}
+
+/// How the files are reached is of use to an engine that reads them itself, and to no other.
+fn check_files(target: &Target, problems: &mut Problems) {
+    let Some(TargetFiles { database, location: _ }) = &target.files else { return };
+    if target.engine != Engine::Trino {
+        problems.add("spec.target.files", format!("only trino reads the files of fixtures itself, {} does not", target.engine.as_str()));
+    }
+    if let Some(database) = database.as_ref().filter(|database| !database.contains('.')) {
+        problems.add("spec.target.files.database", format!("{database} must be a catalog and a schema, as in {database}.default"));
     }
 }
 

@@ -35,6 +35,14 @@ const TRINO: &str = include_str!("../../../dev/samples/engines/trino.yaml");
 const CASSANDRA: &str = include_str!("../../../dev/samples/engines/cassandra.yaml");
 const OPEN: &str = include_str!("../../../dev/samples/open.yaml");
 
+const TPCH_FIXTURES: &str = include_str!("../../../dev/samples/tpch/fixtures.yaml");
+const TPCH_WORKLOAD: &str = include_str!("../../../dev/samples/tpch/workload.yaml");
+const TPCH_PLANS: [&str; 3] = [
+    include_str!("../../../dev/samples/tpch/mariadb.yaml"),
+    include_str!("../../../dev/samples/tpch/postgres.yaml"),
+    include_str!("../../../dev/samples/tpch/trino.yaml"),
+];
+
 /// A sample of an engine, with its workload.
 fn sample(text: &str) -> (TestPlanSpec, String) {
     let plan: Value = serde_saphyr::from_str(text).unwrap();
@@ -336,6 +344,64 @@ fn faults_that_may_hit_the_same_target_at_the_same_time_are_told() {
 }
 
 #[test]
+fn the_sample_of_a_dataset_can_be_loaded_and_asked_on_every_engine_that_it_is_for() {
+    use crate::{
+        contract::{FrozenPlan, StoredFile},
+        fixture::{FixtureView, Listing, prefix, recipe, review},
+        seen::Seen,
+    };
+    let fixtures: Vec<crucible_crds::Fixture> = TPCH_FIXTURES.split("\n---\n").map(|text| serde_saphyr::from_str(text).unwrap()).collect();
+    let config_map: Value = serde_saphyr::from_str(TPCH_WORKLOAD).unwrap();
+    let workload = config_map["data"]["workload.sql"].as_str().unwrap();
+    let listing = |fixture: &crucible_crds::Fixture| {
+        let below = prefix(fixture.metadata.name.as_deref().unwrap(), Some(&fixture.spec));
+        Listing::Files(vec![StoredFile { key: format!("{below}part-00001.parquet"), bytes: 1000, tag: "t".into() }])
+    };
+    for fixture in &fixtures {
+        let observed = review::Observed {
+            now: jiff::Timestamp::UNIX_EPOCH,
+            fixture: fixture.clone(),
+            listing: listing(fixture),
+            uploads: Seen::Found(0),
+            runs: Seen::Found(Vec::new()),
+        };
+        let status = review::decide(&observed).status;
+        assert_eq!(status.message.as_deref(), Some("1 files are there"), "{:?}", fixture.metadata.name);
+    }
+    let mut engines = Vec::new();
+    for text in TPCH_PLANS {
+        let plan: crucible_crds::TestPlan = serde_saphyr::from_str(text).unwrap();
+        let source = plan.spec.workload.source.config_map.as_ref().unwrap();
+        assert_eq!((&*source.name.0, source.key.as_str()), (config_map["metadata"]["name"].as_str().unwrap(), "workload.sql"));
+        let resolved = resolve(&plan.spec, &[workload]).unwrap();
+        let names: Vec<&str> = resolved.queries.iter().map(|query| &*query.name.0).collect();
+        assert_eq!(names, ["Q1", "Q3", "Q4", "Q5", "Q6", "Q10", "Q12", "Q14"]);
+        engines.push(plan.spec.target.engine.as_str());
+        let views: Vec<FixtureView> = plan
+            .spec
+            .fixtures
+            .iter()
+            .map(|wanted| fixtures.iter().find(|fixture| fixture.metadata.name.as_deref() == Some(&*wanted.fixture.0)).unwrap())
+            .map(|fixture| FixtureView { object: Seen::Found(fixture.clone()), files: listing(fixture) })
+            .collect();
+        let frozen: FrozenPlan = serde_json::from_value(json!({
+            "protocol": 1,
+            "run": {"namespace": "shop-tests", "name": "run-a", "uid": "uid-a", "id": "tpch_20260301-1200_12345678"},
+            "planName": "tpch",
+            "planGeneration": 1,
+            "digest": "d",
+            "spec": plan.spec,
+            "queries": resolved.queries,
+        }))
+        .unwrap();
+        let recipe = recipe(&frozen, &views, "crucible").unwrap();
+        assert_eq!((recipe.bucket.as_str(), recipe.tables.len()), ("crucible", 8));
+        assert!(recipe.tables.iter().all(|table| !table.writes && !table.primary_key.is_empty() && table.fixture == format!("tpch-{}", table.table)));
+    }
+    assert_eq!(engines, ["mysql", "postgres", "trino"]);
+}
+
+#[test]
 fn data_is_loaded_where_it_can_be_and_refused_by_its_name_where_not() {
     let told = |spec: &TestPlanSpec| resolve(spec, &[WORKLOAD]).err().unwrap_or_default().iter().map(ToString::to_string).collect::<Vec<_>>();
     let mut spec = with("/fixtures", json!([{"ref": "shop-orders", "table": "orders"}, {"ref": "more", "table": "a.b"}, {"ref": "other", "table": "orders"}]));
@@ -348,6 +414,27 @@ fn data_is_loaded_where_it_can_be_and_refused_by_its_name_where_not() {
     );
     spec.fixtures.truncate(1);
     assert_eq!(told(&spec), [""; 0]);
+    spec.target.files = serde_json::from_value(json!({"database": "hive"})).unwrap();
+    assert_eq!(
+        told(&spec),
+        [
+            "spec.target.files: only trino reads the files of fixtures itself, mysql does not",
+            "spec.target.files.database: hive must be a catalog and a schema, as in hive.default"
+        ]
+    );
+    spec.target.engine = crucible_crds::test_plan::Engine::Trino;
+    spec.target.files = serde_json::from_value(json!({"location": "s3://crucible"})).unwrap();
+    assert_eq!(told(&spec), ["spec.target.database: shop is a catalog alone; a plan with fixtures needs its schema too, as in shop.default"]);
+    spec.target.database = "hive.shop".into();
+    assert_eq!(told(&spec), [""; 0]);
+    spec.fixtures.push(serde_json::from_value(json!({"ref": "more", "table": "Orders"})).unwrap());
+    assert_eq!(told(&spec), ["spec.fixtures[1].table: the table Orders is loaded from another fixture already"], "Trino knows no capitals");
+    spec.fixtures.truncate(1);
+    spec.target.files = None;
     spec.target.engine = crucible_crds::test_plan::Engine::Doris;
-    assert_eq!(told(&spec), ["spec.fixtures[0]: the fixture shop-orders cannot be loaded into orders: this version loads no fixtures into doris"]);
+    let plain =
+        "spec.fixtures[0]: the fixture shop-orders cannot be loaded into orders: Doris takes rows over plain HTTP, so spec.target.tls.mode has to be disable";
+    assert_eq!(told(&spec), [plain], "a password is not sent in plain where the plan asks for more");
+    spec.target.tls.mode = crucible_crds::test_plan::TlsMode::Disable;
+    assert_eq!(told(&spec), [""; 0]);
 }

@@ -81,7 +81,7 @@ fn pin(observed: &Observed, draft: &mut Draft, plan: &FrozenPlan) -> Step {
         draft.wake_after(AT_ONCE);
         return Step::Stay;
     }
-    let recipe = match fixture::recipe(plan, &observed.fixtures) {
+    let recipe = match fixture::recipe(plan, &observed.fixtures, &observed.settings.bucket) {
         Ok(recipe) => recipe,
         Err(Obstacle::Wrong(reason, message)) => return draft.fail(reason, message),
         Err(Obstacle::Wait(reason, message)) => {

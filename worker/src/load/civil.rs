@@ -1,6 +1,7 @@
 //! Days and microseconds as people write them, by the proleptic Gregorian calendar.
 
-const DAY: i64 = 86_400_000_000;
+/// Microseconds of a day.
+pub const DAY: i64 = 86_400_000_000;
 
 /// Year, month and day of a day since 1970; nothing outside the years 1 to 9999, which not every database can hold.
 pub fn date(days: i64) -> Option<(i64, i64, i64)> {
@@ -48,6 +49,60 @@ pub fn write_timestamp(to: &mut Vec<u8>, micros: i64) -> Result<(), String> {
     write_time(to, micros.rem_euclid(DAY))
 }
 
+/// The day since 1970 of `2026-03-07`; nothing where it is no day.
+pub fn parse_date(text: &str) -> Option<i64> {
+    let mut parts = text.trim().splitn(3, '-');
+    let (year, month, day) = (number(parts.next()?, 4)?, number(parts.next()?, 2)?, number(parts.next()?, 2)?);
+    let shifted = if month > 2 { month - 3 } else { month + 9 };
+    let of_march = if month > 2 { year } else { year - 1 };
+    let (era, year_of_era) = (of_march.div_euclid(400), of_march.rem_euclid(400));
+    let days = era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + (153 * shifted + 2) / 5 + day - 1 - 719_468;
+    // A day that the month does not have comes back as another.
+    (date(days) == Some((year, month, day))).then_some(days)
+}
+
+/// The nanoseconds since midnight of `23:59:58`, with up to nine digits of a second's part.
+pub fn parse_time(text: &str) -> Option<i64> {
+    let mut parts = text.trim().splitn(3, ':');
+    let (hours, minutes, rest) = (number(parts.next()?, 2)?, number(parts.next()?, 2)?, parts.next().unwrap_or("00"));
+    let (seconds, part) = rest.split_once('.').unwrap_or((rest, "0"));
+    let seconds = number(seconds, 2)?;
+    let nanos = number(part, part.len()).filter(|_| (1..=9).contains(&part.len()))? * 10_i64.pow(9 - u32::try_from(part.len()).ok()?);
+    (hours < 24 && minutes < 60 && seconds < 60).then_some(((hours * 60 + minutes) * 60 + seconds) * 1_000_000_000 + nanos)
+}
+
+/// The microseconds since 1970 of `2026-03-07 23:59:58.000001`, of the same with a `T`, and with `Z` or `+01:00` at its end; without
+/// one it is in UTC. Nothing where it is finer.
+pub fn parse_timestamp(text: &str) -> Option<i64> {
+    let text = text.trim();
+    let Some((day, rest)) = text.split_once(['T', ' ']) else { return Some(parse_date(text)? * DAY) };
+    let (time, shift) = match rest.rfind(['Z', 'z', '+', '-']) {
+        None => (rest, 0),
+        Some(at) => {
+            let (time, zone) = rest.split_at(at);
+            (time.trim_end(), zone_of(zone)?)
+        }
+    };
+    let nanos = parse_time(time)?;
+    (nanos % 1000 == 0).then_some(parse_date(day)? * DAY + nanos / 1000 - shift)
+}
+
+/// The microseconds that a zone like `+01:00` is ahead.
+fn zone_of(zone: &str) -> Option<i64> {
+    if zone.eq_ignore_ascii_case("z") {
+        return Some(0);
+    }
+    let (sign, rest) = if let Some(rest) = zone.strip_prefix('-') { (-1, rest) } else { (1, zone.strip_prefix('+')?) };
+    let digits: String = rest.chars().filter(|c| *c != ':').collect();
+    let (hours, minutes) = if digits.len() == 2 { (digits.as_str(), "00") } else { digits.split_at_checked(2)? };
+    Some(sign * (number(hours, 2)? * 60 + number(minutes, 2)?) * 60_000_000)
+}
+
+/// A number of exactly so many digits.
+fn number(text: &str, width: usize) -> Option<i64> {
+    (text.len() == width && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().ok()).flatten()
+}
+
 fn digits(to: &mut Vec<u8>, mut number: i64, width: usize) {
     let start = to.len();
     to.resize(start + width, b'0');
@@ -80,5 +135,33 @@ mod tests {
         for (micros, text) in table {
             assert_eq!(stamp(micros), text);
         }
+    }
+
+    #[test]
+    fn what_people_write_is_read_as_the_calendar_has_it() {
+        let table = [
+            ("1970-01-01", Some(0)),
+            ("2000-02-29", Some(951_782_400_000_000)),
+            ("2001-02-29", None),
+            ("2026-13-01", None),
+            ("2026-3-7", None),
+            ("1969-12-31 23:59:59.999999", Some(-1)),
+            ("2026-03-07T23:59:58.000001Z", Some(1_772_927_998_000_001)),
+            ("1970-01-01T01:00:00+01:00", Some(0)),
+            ("1970-01-01 01:00:00 +0100", Some(0)),
+            ("1969-12-31 19:00:00-05", Some(0)),
+            ("1970-01-01 00:00", Some(0)),
+            ("1970-01-01 24:00:00", None),
+            ("1970-01-01 00:00:00.0000001", None),
+            ("1970-01-01 00:00:00.", None),
+            ("0001-01-01", Some(-62_135_596_800_000_000)),
+            ("9999-12-31 23:59:59.999999", Some(253_402_300_799_999_999)),
+            ("yesterday", None),
+            ("", None),
+        ];
+        for (text, micros) in table {
+            assert_eq!(parse_timestamp(text), micros, "{text}");
+        }
+        assert_eq!(parse_time("23:59:58.123456789"), Some(86_398_123_456_789));
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::{
-    binary,
+    binary, cassandra,
     parquet::Sink,
     tally::Tally,
     text::{self, Reader},
@@ -16,6 +16,10 @@ use super::{
 
 /// How large a chunk becomes before it is sent.
 const CHUNK: usize = 4 << 20;
+/// The same where each row of it is a request of its own.
+const CHUNK_OF_REQUESTS: usize = 256 << 10;
+/// The same where each chunk becomes a version of the table, of which there should be few.
+const CHUNK_OF_VERSIONS: usize = 16 << 20;
 
 /// How rows are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +27,18 @@ pub enum Wire {
     Text(Reader),
     /// As PostgreSQL's binary `COPY` has it.
     Binary,
+    /// As CQL's protocol has the values of a request.
+    Cql,
+}
+
+impl Wire {
+    const fn chunk(self) -> usize {
+        match self {
+            Self::Text(Reader::Doris) => CHUNK_OF_VERSIONS,
+            Self::Text(Reader::Mysql | Reader::Postgres) | Self::Binary => CHUNK,
+            Self::Cql => CHUNK_OF_REQUESTS,
+        }
+    }
 }
 
 /// What goes where, and how.
@@ -62,6 +78,8 @@ pub struct Encoder {
     /// The number of the row that is being made, from 1.
     row: u64,
     first_row: u64,
+    /// Where that row begins.
+    start: usize,
     /// Whether the row that is being made has a value yet.
     begun: bool,
 }
@@ -69,7 +87,7 @@ pub struct Encoder {
 impl Encoder {
     pub fn new(layout: &Arc<Layout>, out: mpsc::Sender<Chunk>) -> Self {
         let tally = Tally::new(&layout.slots);
-        Self { layout: Arc::clone(layout), out, tally, file: Arc::from(""), bytes: Vec::new(), row: 1, first_row: 1, begun: false }
+        Self { layout: Arc::clone(layout), out, tally, file: Arc::from(""), bytes: Vec::new(), row: 1, first_row: 1, start: 0, begun: false }
     }
 
     /// What follows are rows of this file from this one on.
@@ -85,6 +103,7 @@ impl Encoder {
             return Ok(());
         }
         let mut bytes = std::mem::take(&mut self.bytes);
+        self.start = 0;
         if self.layout.wire == Wire::Binary {
             bytes.extend_from_slice(binary::TRAILER);
         }
@@ -111,11 +130,12 @@ impl Sink for Encoder {
         let written = match layout.wire {
             Wire::Text(reader) => {
                 if slot > 0 {
-                    self.bytes.push(b'\t');
+                    self.bytes.push(reader.separators().0);
                 }
                 text::write(&mut self.bytes, reader, into, value)
             }
             Wire::Binary => binary::write(&mut self.bytes, into, value),
+            Wire::Cql => cassandra::types::write(&mut self.bytes, into, value),
         };
         written.map_err(|why| self.refuse(slot, &why))?;
         self.tally.put(slot, into, value);
@@ -123,13 +143,16 @@ impl Sink for Encoder {
     }
 
     fn end_row(&mut self) -> Result<(), Trouble> {
-        if matches!(self.layout.wire, Wire::Text(_)) {
-            self.bytes.push(b'\n');
+        match self.layout.wire {
+            Wire::Text(reader) => self.bytes.push(reader.separators().1),
+            Wire::Binary => {}
+            Wire::Cql => self.tally.put_row(self.bytes.get(self.start..).unwrap_or_default()),
         }
+        self.start = self.bytes.len();
         self.begun = false;
         self.row += 1;
         self.tally.end_row();
-        if self.bytes.len() >= CHUNK { self.flush() } else { Ok(()) }
+        if self.bytes.len() >= self.layout.wire.chunk() { self.flush() } else { Ok(()) }
     }
 
     fn refuse(&self, slot: usize, why: &str) -> Trouble {

@@ -18,7 +18,9 @@ use tokio::{
 };
 
 use super::{
+    cassandra,
     csv::{Csv, CsvError, Row},
+    doris,
     encode::{Chunk, Encoder, Layout},
     link::Link,
     object::Bucket,
@@ -55,14 +57,22 @@ pub struct FileContents {
 pub struct Flow {
     pub link: Arc<Link>,
     pub bucket: Bucket,
-    pub endpoint: Endpoint,
+    pub taker: Taker,
     /// Which table this is, for what is told of it.
     pub number: usize,
     pub recipe: Arc<TableRecipe>,
     pub contents: Arc<Contents>,
     pub layout: Arc<Layout>,
-    /// The statement that takes rows.
-    pub statement: String,
+}
+
+/// Who takes the rows.
+pub enum Taker {
+    /// Sessions of their own, with the statement that takes rows.
+    Sessions(Endpoint, String),
+    /// The one session that all of them share.
+    Cassandra(Box<cassandra::Writer>),
+    /// Requests over HTTP.
+    Doris(Box<doris::Writer>),
 }
 
 /// A part of the files that one reader reads.
@@ -229,16 +239,22 @@ impl Flow {
             if self.link.is_stopped() {
                 return Err(Trouble::Stopped);
             }
-            // Small datasets need one session, not four.
-            let session = match &mut session {
-                Some(session) => session,
-                none => {
-                    let mut made = Session::connect(&self.endpoint).await?;
-                    made.relax().await.map_err(|error| error.trouble("A session for rows cannot be set up"))?;
-                    none.insert(made)
+            let rows = match &self.taker {
+                Taker::Cassandra(writer) => writer.load(&self.layout, chunk).await?,
+                Taker::Doris(writer) => writer.load(&self.layout, chunk).await?,
+                Taker::Sessions(endpoint, statement) => {
+                    // Small datasets need one session, not four.
+                    let session = match &mut session {
+                        Some(session) => session,
+                        none => {
+                            let mut made = Session::connect(endpoint).await?;
+                            made.relax().await.map_err(|error| error.trouble("A session for rows cannot be set up"))?;
+                            none.insert(made)
+                        }
+                    };
+                    session.load(statement, &self.layout, chunk).await?
                 }
             };
-            let rows = session.load(&self.statement, &self.layout, chunk).await?;
             self.link.tell(self.number, |report| report.rows += rows);
         }
     }

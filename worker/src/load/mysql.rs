@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use crucible_crds::test_plan::TlsMode;
+use crucible_crds::test_plan::{Engine, TlsMode};
 use futures::{StreamExt, stream};
 use mysql_async::{Conn, Error, IoError, OptsBuilder, Row, SslOpts, Value, prelude::Queryable};
 
@@ -13,6 +13,8 @@ use super::session::{Endpoint, SqlError};
 /// Whatever the server is set to, values that do not fit are not bent, and times are UTC.
 const SESSION: &str = "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', time_zone = '+00:00', net_read_timeout = 600, \
     net_write_timeout = 600, wait_timeout = 28800";
+/// Doris bends nothing that is sent to it as a stream load is here.
+const DORIS_SESSION: &str = "SET time_zone = '+00:00'";
 /// How much of a chunk goes into one packet.
 const PACKET: usize = 1 << 20;
 
@@ -33,7 +35,7 @@ pub async fn connect(endpoint: &Endpoint) -> Result<Conn, SqlError> {
         .prefer_socket(false)
         .ssl_opts(tls);
     let mut connection = Conn::new(options).await.map_err(|error| of(&error))?;
-    execute(&mut connection, SESSION).await?;
+    execute(&mut connection, if endpoint.engine == Engine::Doris { DORIS_SESSION } else { SESSION }).await?;
     Ok(connection)
 }
 

@@ -26,7 +26,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Where the system under test is, and who asks.
 #[derive(Clone)]
 pub struct Endpoint {
-    pub dialect: Dialect,
+    /// The SQL that it speaks; nothing where it speaks none.
+    pub dialect: Option<Dialect>,
     pub engine: Engine,
     pub host: String,
     pub port: u16,
@@ -40,9 +41,11 @@ impl Endpoint {
     /// The target of a plan with its credentials.
     pub fn of(target: &Target, username: String, password: String) -> Result<Self, Failure> {
         let dialect = match target.engine {
-            Engine::Mysql => Dialect::Mysql,
-            Engine::Postgres => Dialect::Postgres,
-            Engine::Doris | Engine::Trino | Engine::Cassandra => {
+            // Doris speaks MySQL's wire protocol; the SQL that is its own stands with its loader.
+            Engine::Mysql | Engine::Doris => Some(Dialect::Mysql),
+            Engine::Postgres => Some(Dialect::Postgres),
+            Engine::Cassandra => None,
+            Engine::Trino => {
                 return Err(outcome::failure(Reason::PlanInvalid, format!("This version loads no fixtures into {}", target.engine.as_str())));
             }
         };
@@ -59,7 +62,7 @@ impl Endpoint {
 /// Why the database did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SqlError {
-    /// The five characters of the SQL standard; empty where the connection broke.
+    /// The five characters of the SQL standard, or the engine's own name where it has others; empty where the connection broke.
     pub state: String,
     /// The engine's own number, where it has one.
     pub code: Option<u32>,
@@ -97,14 +100,14 @@ impl SqlError {
         let Self { state, code, message, row: _ } = self;
         match (state.is_empty(), code) {
             (true, _) => message.clone(),
+            (false, _) if state.len() > 5 => format!("{message} ({state})"),
             (false, Some(code)) => format!("{message} (error {code}, SQLSTATE {state})"),
             (false, None) => format!("{message} (SQLSTATE {state})"),
         }
     }
 
     /// Why no connection could be made, in the words of the API; nothing where trying again may help.
-    fn refusal(&self, endpoint: &Endpoint) -> Option<Failure> {
-        let Endpoint { host, port, username, database, .. } = endpoint;
+    fn refusal(&self, host: &str, port: u16, username: &str, database: &str) -> Option<Failure> {
         let (reason, what) = match (self.state.as_str(), self.code) {
             ("28P01" | "28000", _) => (Reason::SutAuthenticationFailed, format!("{host}:{port} refuses user {username}")),
             ("3D000", _) | (_, Some(1049 | 1044)) => (Reason::SutDatabaseMissing, format!("Database {database} at {host}:{port} may not be used")),
@@ -123,28 +126,51 @@ pub enum Session {
 }
 
 impl Session {
-    /// Connects. A server that does not answer is tried a few times.
+    /// Connects.
     pub async fn connect(endpoint: &Endpoint) -> Result<Self, Trouble> {
+        let Endpoint { host, port, username, database, .. } = endpoint;
+        let Some(dialect) = endpoint.dialect else {
+            return Err(Trouble::refused(Reason::PlanInvalid, format!("{} speaks no SQL", endpoint.engine.as_str())));
+        };
+        let attempt = || async {
+            match dialect {
+                Dialect::Mysql => mysql::connect(endpoint).await.map(|connection| Self::Mysql(Box::new(connection))),
+                Dialect::Postgres => postgres::connect(endpoint).await.map(|connection| Self::Postgres(Box::new(connection))),
+            }
+        };
+        Self::reach(CONNECTING, (host.as_str(), *port), username, database, attempt).await
+    }
+
+    /// Makes a connection of whatever kind, each try within a time. A server that does not answer is tried a few times.
+    pub async fn reach<T, F: Future<Output = Result<T, SqlError>>>(
+        within: Duration,
+        (host, port): (&str, u16),
+        username: &str,
+        database: &str,
+        attempt: impl Fn() -> F,
+    ) -> Result<T, Trouble> {
         let mut last = SqlError::broken("no answer");
         for _ in 0..TRIES {
-            let connecting = async {
-                match endpoint.dialect {
-                    Dialect::Mysql => mysql::connect(endpoint).await.map(|connection| Self::Mysql(Box::new(connection))),
-                    Dialect::Postgres => postgres::connect(endpoint).await.map(|connection| Self::Postgres(Box::new(connection))),
-                }
-            };
-            match tokio::time::timeout(CONNECTING, connecting).await {
-                Ok(Ok(session)) => return Ok(session),
+            match tokio::time::timeout(within, attempt()).await {
+                Ok(Ok(made)) => return Ok(made),
                 Ok(Err(error)) => last = error,
-                Err(_) => last = SqlError::broken(format!("no answer within {} s", CONNECTING.as_secs())),
+                Err(_) => last = SqlError::broken(format!("no answer within {} s", within.as_secs())),
             }
-            if let Some(failure) = last.refusal(endpoint) {
+            if let Some(failure) = last.refusal(host, port, username, database) {
                 return Err(Trouble::Refused(failure));
             }
             tokio::time::sleep(PAUSE).await;
         }
         let reason = if last.state.is_empty() { Reason::SutUnreachable } else { Reason::SutOverloaded };
-        Err(Trouble::refused(reason, format!("{}:{} cannot be connected to: {}", endpoint.host, endpoint.port, last.said())))
+        Err(Trouble::refused(reason, format!("{host}:{port} cannot be connected to: {}", last.said())))
+    }
+
+    /// The SQL that it speaks.
+    pub const fn dialect(&self) -> Dialect {
+        match self {
+            Self::Mysql(_) => Dialect::Mysql,
+            Self::Postgres(_) => Dialect::Postgres,
+        }
     }
 
     /// Runs a statement.

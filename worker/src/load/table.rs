@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crucible_crds::{Reason, fixture::FixtureFormat, test_run::TableState};
+use crucible_crds::{Reason, fixture::FixtureFormat, test_plan::Engine, test_run::TableState};
 use crucible_lifecycle::{
     contract::{LoaderState, StoredFile, TableRecipe},
     fixture::{Comment, Judgement, Mark, Way, judge},
@@ -10,10 +10,11 @@ use crucible_lifecycle::{
 };
 
 use super::{
+    cassandra, doris,
     dump::{Dump, DumpError},
     encode::{Layout, Wire},
     engine::{Dialect, aside, beside},
-    flow::{self, Contents, FileContents, Flow},
+    flow::{self, Contents, FileContents, Flow, Taker},
     link::Link,
     object::Bucket,
     parquet,
@@ -37,22 +38,54 @@ pub async fn load_all(link: &Arc<Link>, endpoint: Endpoint) -> Result<(), Troubl
     }
     // What is wrong with the files, or stands in the way, is found before anything is touched.
     for (loader, contents) in &mut tables {
-        *contents = loader.again(|| loader.look()).await?;
+        *contents = again(link, &loader.recipe.table, || loader.look()).await?;
     }
     link.enter(LoaderState::Loading, None);
     for (loader, contents) in tables {
-        loader.again(|| loader.load(contents.clone())).await?;
+        again(link, &loader.recipe.table, || loader.load(contents.clone())).await?;
     }
     Ok(())
 }
 
+/// Tries to bring a table in until it works or cannot.
+pub async fn again<T, F: Future<Output = Result<T, Trouble>>>(link: &Link, table: &str, attempt: impl Fn() -> F) -> Result<T, Trouble> {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        match attempt().await {
+            Err(Trouble::Again(why)) => {
+                tracing::warn!(table, why, "begins anew");
+                link.pause(pause).await?;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+            ended => return ended,
+        }
+    }
+}
+
+/// What the files of a table hold.
+pub async fn contents_of(bucket: &Bucket, recipe: &Arc<TableRecipe>) -> Result<Arc<Contents>, Trouble> {
+    let (bucket, files) = (bucket.clone(), Arc::clone(recipe));
+    match tokio::task::spawn_blocking(move || look_at_all(&bucket, &files)).await {
+        Ok(contents) => contents.map(Arc::new),
+        Err(error) => Err(Trouble::invalid(format!("A file of fixture {} cannot be read: its reader broke off ({error})", recipe.fixture))),
+    }
+}
+
+/// A table that somebody else made stands in the way.
+pub fn not_ours(recipe: &TableRecipe) -> Trouble {
+    let TableRecipe { fixture, table, .. } = recipe;
+    let message =
+        format!("Table {table} was not loaded by Crucible, so it is left alone; fixture {fixture} has to say replaceExisting for its rows to be given up");
+    Trouble::refused(Reason::FixtureTableNotOurs, message)
+}
+
 /// What loads one table.
-struct Loader {
-    link: Arc<Link>,
-    bucket: Bucket,
-    endpoint: Endpoint,
-    number: usize,
-    recipe: Arc<TableRecipe>,
+pub struct Loader {
+    pub link: Arc<Link>,
+    pub bucket: Bucket,
+    pub endpoint: Endpoint,
+    pub number: usize,
+    pub recipe: Arc<TableRecipe>,
 }
 
 /// The session that holds the right to fill the table. The table is only ever changed through it.
@@ -63,49 +96,36 @@ struct Hand<'a> {
 }
 
 impl Loader {
-    /// Tries until it works or cannot.
-    async fn again<T, F: Future<Output = Result<T, Trouble>>>(&self, attempt: impl Fn() -> F) -> Result<T, Trouble> {
-        let mut pause = FIRST_PAUSE;
-        loop {
-            match attempt().await {
-                Err(Trouble::Again(why)) => {
-                    tracing::warn!(table = self.recipe.table, why, "begins anew");
-                    self.link.pause(pause).await?;
-                    pause = (pause * 2).min(LONGEST_PAUSE);
-                }
-                ended => return ended,
-            }
-        }
-    }
-
     async fn hand(&self) -> Result<Hand<'_>, Trouble> {
-        Ok(Hand { loader: self, session: Session::connect(&self.endpoint).await?, sql: self.endpoint.dialect })
+        let session = Session::connect(&self.endpoint).await?;
+        Ok(Hand { loader: self, sql: session.dialect(), session })
     }
 
     /// What the files hold, where they have to be loaded. Nothing is touched.
     async fn look(&self) -> Result<Option<Arc<Contents>>, Trouble> {
+        match self.endpoint.engine {
+            Engine::Cassandra => return cassandra::look(self).await,
+            Engine::Doris => return doris::look(self).await,
+            Engine::Mysql | Engine::Postgres | Engine::Trino => {}
+        }
         let mut hand = self.hand().await?;
         match hand.judge().await? {
             Judgement::Believe(_) | Judgement::Load(Way::Run) => return Ok(None),
-            Judgement::Refuse => return Err(self.not_ours()),
+            Judgement::Refuse => return Err(not_ours(&self.recipe)),
             Judgement::Load(Way::Make | Way::Swap | Way::Refill) => {}
         }
-        self.contents().await.map(Some)
-    }
-
-    async fn contents(&self) -> Result<Arc<Contents>, Trouble> {
-        let (bucket, recipe) = (self.bucket.clone(), Arc::clone(&self.recipe));
-        let looking = tokio::task::spawn_blocking(move || look_at_all(&bucket, &recipe));
-        match looking.await {
-            Ok(contents) => contents.map(Arc::new),
-            Err(error) => Err(Trouble::invalid(format!("A file of fixture {} cannot be read: its reader broke off ({error})", self.recipe.fixture))),
-        }
+        contents_of(&self.bucket, &self.recipe).await.map(Some)
     }
 
     /// Brings the table to what it should be, or finds that it is.
     async fn load(&self, contents: Option<Arc<Contents>>) -> Result<(), Trouble> {
         let TableRecipe { fixture, table, .. } = &*self.recipe;
         self.tell(|report| (report.files, report.bytes, report.rows) = (0, 0, 0));
+        match self.endpoint.engine {
+            Engine::Cassandra => return cassandra::load(self, contents).await,
+            Engine::Doris => return doris::load(self, contents).await,
+            Engine::Mysql | Engine::Postgres | Engine::Trino => {}
+        }
         let mut hand = self.hand().await?;
         hand.lock().await?;
         let way = match hand.judge().await? {
@@ -117,7 +137,7 @@ impl Loader {
                 tracing::warn!(table, was = mark.rows, rows, "the table has other rows than it says, it is loaded anew");
                 crucible_lifecycle::fixture::table::way(&self.recipe, true)
             }
-            Judgement::Refuse => return Err(self.not_ours()),
+            Judgement::Refuse => return Err(not_ours(&self.recipe)),
             Judgement::Load(way) => way,
         };
         tracing::info!(table, fixture, ?way, "loading");
@@ -127,7 +147,7 @@ impl Loader {
         }
         let contents = match contents {
             Some(contents) => contents,
-            None => self.contents().await?,
+            None => contents_of(&self.bucket, &self.recipe).await?,
         };
         let filled = hand.fill(way, contents).await;
         if let Err(Trouble::Refused(_) | Trouble::Stopped) = &filled {
@@ -139,15 +159,27 @@ impl Loader {
         filled
     }
 
-    fn tell(&self, change: impl FnOnce(&mut crucible_lifecycle::contract::TableReport)) {
+    /// Changes what is told of the table.
+    pub fn tell(&self, change: impl FnOnce(&mut crucible_lifecycle::contract::TableReport)) {
         self.link.tell(self.number, change);
     }
 
-    fn not_ours(&self) -> Trouble {
-        let TableRecipe { fixture, table, .. } = &*self.recipe;
-        let message =
-            format!("Table {table} was not loaded by Crucible, so it is left alone; fixture {fixture} has to say replaceExisting for its rows to be given up");
-        Trouble::refused(Reason::FixtureTableNotOurs, message)
+    /// What the table says from now on. A run that writes makes it a changed one at once.
+    pub fn proof(&self, rows: u64, checksum: &str) -> Comment {
+        let TableRecipe { fixture, digest, writes, .. } = &*self.recipe;
+        Comment::Proved(Mark {
+            fixture: fixture.clone(),
+            digest: digest.clone(),
+            rows,
+            checksum: checksum.to_owned(),
+            run: self.link.run_id().to_owned(),
+            dirty: *writes,
+        })
+    }
+
+    /// It is where it should be.
+    pub fn ready(&self, state: TableState, rows: u64, checksum: String) {
+        self.tell(|report| (report.state, report.rows, report.checksum) = (state, rows, Some(checksum)));
     }
 
     fn sql(&self, what: &str, error: &SqlError) -> Trouble {
@@ -212,12 +244,8 @@ impl Hand<'_> {
             self.execute("it cannot be marked as changed", &sql).await?;
         }
         tracing::info!(table = recipe.table, rows = mark.rows, "found as it was loaded");
-        self.ready(TableState::Found, mark.rows, mark.checksum);
+        self.loader.ready(TableState::Found, mark.rows, mark.checksum);
         Ok(())
-    }
-
-    fn ready(&self, state: TableState, rows: u64, checksum: String) {
-        self.loader.tell(|report| (report.state, report.rows, report.checksum) = (state, rows, Some(checksum)));
     }
 
     /// Throws away what another loader left half done. Names like these are the loaders' own.
@@ -246,17 +274,16 @@ impl Hand<'_> {
         let flow = Flow {
             link: Arc::clone(link),
             bucket: bucket.clone(),
-            endpoint: endpoint.clone(),
+            taker: Taker::Sessions(endpoint.clone(), statement),
             number: *number,
             recipe: Arc::clone(&recipe),
             contents,
             layout: Arc::clone(&layout),
-            statement,
         };
         let tally = flow.run().await?;
         self.loader.tell(|report| report.state = TableState::Proving);
         let (rows, checksum) = self.prove(&into, &layout, &tally).await?;
-        let proof = self.proof(rows, &checksum);
+        let proof = self.loader.proof(rows, &checksum);
         let last = match way {
             Way::Make => self.sql.swap(&recipe.table, false, &proof),
             Way::Swap => self.sql.swap(&recipe.table, true, &proof),
@@ -265,20 +292,8 @@ impl Hand<'_> {
         self.execute_all("it is loaded and cannot take its place", &last).await?;
         self.unlock().await;
         tracing::info!(table = recipe.table, rows, "loaded and proved");
-        self.ready(TableState::Loaded, rows, checksum);
+        self.loader.ready(TableState::Loaded, rows, checksum);
         Ok(())
-    }
-
-    fn proof(&self, rows: u64, checksum: &str) -> Comment {
-        let TableRecipe { fixture, digest, writes, .. } = &*self.loader.recipe;
-        Comment::Proved(Mark {
-            fixture: fixture.clone(),
-            digest: digest.clone(),
-            rows,
-            checksum: checksum.to_owned(),
-            run: self.loader.link.run_id().to_owned(),
-            dirty: *writes,
-        })
     }
 
     async fn unlock(&mut self) {
@@ -362,11 +377,11 @@ impl Hand<'_> {
         }
         let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
         let checksum = checksum(&names, &measured);
-        let proof = self.sql.set_comment(&recipe.table, &self.proof(measured.rows, &checksum));
+        let proof = self.sql.set_comment(&recipe.table, &self.loader.proof(measured.rows, &checksum));
         let ended = self.sql.drop(&begun);
         self.execute_all("it is loaded and cannot be marked", &[proof, ended]).await?;
         self.unlock().await;
-        self.ready(TableState::Loaded, measured.rows, checksum);
+        self.loader.ready(TableState::Loaded, measured.rows, checksum);
         Ok(())
     }
 

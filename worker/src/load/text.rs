@@ -15,6 +15,18 @@ pub enum Reader {
     Mysql,
     /// Bytes come as `\x…`; no text may have a NUL.
     Postgres,
+    /// Fields and rows end with control characters, and nothing is escaped: what would have to be is refused. No bytes.
+    Doris,
+}
+
+impl Reader {
+    /// What stands between fields, and after a row.
+    pub const fn separators(self) -> (u8, u8) {
+        match self {
+            Self::Mysql | Self::Postgres => (b'\t', b'\n'),
+            Self::Doris => (0x1f, 0x1e),
+        }
+    }
 }
 
 /// Writes one value.
@@ -28,6 +40,7 @@ pub fn write(to: &mut Vec<u8>, reader: Reader, slot: &Slot, value: &Value<'_>) -
         Value::Float32(number) => float(to, reader, number.is_finite(), &number)?,
         Value::Float64(number) => float(to, reader, number.is_finite(), &number)?,
         Value::Decimal(digits, scale) => decimal(to, digits, scale),
+        Value::Text(text) if reader == Reader::Doris => plain(to, text)?,
         Value::Text(text) if is_bytes(slot.class) => bytes(to, reader, text.as_bytes()),
         Value::Text(text) => escaped(to, reader, text.as_bytes())?,
         Value::Bytes(raw) if is_bytes(slot.class) => bytes(to, reader, raw),
@@ -51,8 +64,8 @@ pub fn is_bytes(class: Class) -> bool {
 }
 
 fn float(to: &mut Vec<u8>, reader: Reader, finite: bool, number: &dyn std::fmt::Display) -> Result<(), String> {
-    if !finite && reader == Reader::Mysql {
-        return Err(format!("{number} is a number that MySQL cannot hold"));
+    if !finite && reader != Reader::Postgres {
+        return Err(format!("{number} is a number that {} cannot hold", if reader == Reader::Mysql { "MySQL" } else { "Doris" }));
     }
     drop(write!(to, "{number}"));
     Ok(())
@@ -68,6 +81,17 @@ fn decimal(to: &mut Vec<u8>, digits: i128, scale: u8) {
         let point = (to.len() - usize::from(scale)).max(start);
         to.insert(point, b'.');
     }
+}
+
+fn plain(to: &mut Vec<u8>, text: &str) -> Result<(), String> {
+    if text == "\\N" {
+        return Err("the text is \\N, which a stream load reads as NULL".to_owned());
+    }
+    if text.bytes().any(|byte| matches!(byte, 0x1e | 0x1f)) {
+        return Err("the text has a control character that separates values in a stream load".to_owned());
+    }
+    to.extend_from_slice(text.as_bytes());
+    Ok(())
 }
 
 fn escaped(to: &mut Vec<u8>, reader: Reader, text: &[u8]) -> Result<(), String> {

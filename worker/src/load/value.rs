@@ -1,6 +1,8 @@
 //! What files hold: kinds of columns, and values on their way from a file to a table. Every kind is named here; what is not is
 //! refused by the name of its column.
 
+use super::cassandra::types::CqlType;
+
 /// The kind of a column's values, as the file has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -89,6 +91,11 @@ pub enum Class {
     TimestampUtc,
     Uuid,
     Json,
+    /// A type of Cassandra, and whether the column is part of the primary key.
+    Cql {
+        cql: CqlType,
+        key: bool,
+    },
     /// Anything else: it is given as text, and the database says what it thinks of it.
     Other,
 }

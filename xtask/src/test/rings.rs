@@ -9,10 +9,13 @@ use super::tally::{self, Tally, say_into_log};
 use crate::cluster::Cluster;
 use crate::engines::{self, Server};
 use crate::tools::{self, Tool};
-use crate::{chart, paths, program, say};
+use crate::{chart, dataset, paths, program, say};
 
 /// The tests that need what the command starts. Cargo leaves them out unless they are named.
 const ON_THE_CLUSTER: [&str; 8] = ["--test", "stories", "--test", "postgres", "--test", "s3", "--test", "fixtures"];
+
+/// How much of TPC-H is loaded, in several files where a table is larger.
+const SAMPLE: dataset::Scale = dataset::Scale { factor: 0.01, rows_per_file: 20_000 };
 
 fn cargo(arguments: &[&str]) -> Command {
     let mut cargo = program::command("cargo");
@@ -73,13 +76,15 @@ pub fn chart() -> Result<((), Tally)> {
     Ok(((), total))
 }
 
-/// The loader of fixtures against real MariaDB and PostgreSQL, each with an empty data directory.
+/// The loader of fixtures against real MariaDB, PostgreSQL, Trino and Cassandra, each with an empty data directory; and the sample dataset in all of them.
 pub fn fixtures() -> Result<((), Tally)> {
-    let servers = [Server::Mariadb, Server::Postgres];
+    let servers = [Server::Mariadb, Server::Postgres, Server::Trino, Server::Cassandra];
+    let tpch = paths::target().join("tpch");
+    dataset::write_all(&tpch, SAMPLE)?;
     let tested = servers.iter().try_for_each(|server| engines::up(*server).map(drop)).and_then(|()| {
         let words = ["cargo", "test", "--workspace", "--test", "fixtures", "--", "--show-output", "--test-threads=3"];
         let mut tests = engines::beside(&servers, &words);
-        tests.env("CARGO_TERM_COLOR", "never").env("RUST_BACKTRACE", "0");
+        tests.env("CARGO_TERM_COLOR", "never").env("RUST_BACKTRACE", "0").env("CRUCIBLE_TEST_TPCH", &tpch);
         let (content, said) = say_into_log("fixtures", &mut tests)?;
         Ok(((), tally::of_libtest(&said, content)))
     });
@@ -107,6 +112,8 @@ pub fn vault(cluster: &Cluster) -> Result<((), Tally)> {
 
 /// The stories, one after another: they share a system under test, and an operator that some of them kill.
 pub fn stories(cluster: &Cluster) -> Result<((), Tally)> {
+    // One of them loads it.
+    dataset::upload_all(SAMPLE)?;
     let mut tests = cargo(&["test", "--workspace", "--test", "stories", "--", "--test-threads=1", "--show-output"]);
     tests.env("KUBECONFIG", cluster.kubeconfig()?).envs(chart::bucket_environment(cluster)?);
     tests

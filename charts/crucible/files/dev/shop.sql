@@ -39,3 +39,7 @@ ANALYZE TABLE customers, orders;
 
 -- Whoever asks for the server's counters needs no rights, and this account has none.
 CREATE USER IF NOT EXISTS exporter@'%' WITH MAX_USER_CONNECTIONS 4;
+
+-- Empty, for datasets that runs load: the samples of TPC-H.
+CREATE DATABASE tpch;
+GRANT ALL ON tpch.* TO crucible@'%';

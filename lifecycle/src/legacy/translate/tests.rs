@@ -68,8 +68,7 @@ fn what_becomes_of_a_plan_can_be_run() {
     let workload = "-- @type: sql\n-- @name: One\nSELECT 1\n";
     assert!(crate::plan::resolve(&translated(PLAN, &FACTS).plan_spec, &[workload, MORE]).is_ok());
     let wants_data = PLAN.replace("  observability:", "  fixtures: [{fixture_id: shop-orders, table: orders}]\n  observability:");
-    let problems = crate::plan::resolve(&translated(&wants_data, &FACTS).plan_spec, &[workload, MORE]).unwrap_err();
-    assert_eq!(problems[0].to_string(), "spec.fixtures[0]: the fixture shop-orders cannot be loaded into orders: this version loads no fixtures into doris");
+    assert!(crate::plan::resolve(&translated(&wants_data, &FACTS).plan_spec, &[workload, MORE]).is_ok());
 }
 
 #[test]
