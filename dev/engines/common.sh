@@ -90,10 +90,18 @@ fetch_artifact() {
     mv "$to.part" "$to"
 }
 
+# alone refuses to start a server over one that is up: the second could not have the port, and the first would lose its number,
+# by which alone it is ended.
+alone() {
+    [ -s "$DATA/pid" ] && kill -0 "$(cat "$DATA/pid")" 2>/dev/null || return 0
+    echo "$NAME is up already, as process $(cat "$DATA/pid"): end it with $0 stop" >&2
+    return 1
+}
+
 verb() {
     case ${1:-} in
     fetch) fetch ;;
-    start) start ;;
+    start) alone; start ;;
     kill) kill_server ;;
     stop) kill_server; rm -rf "$DATA" ;;
     env) environment ;;
