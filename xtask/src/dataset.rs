@@ -95,17 +95,14 @@ impl Args {
         let tables = if tables.is_empty() { Table::value_variants().to_vec() } else { tables };
         let scale = Scale { factor: scale, rows_per_file };
         let mut total = 0;
-        match directory {
-            Some(directory) => {
-                for table in tables {
-                    total += write_below(&directory, table, scale, format)?;
-                }
+        if let Some(directory) = directory {
+            for table in tables {
+                total += write_below(&directory, table, scale, format)?;
             }
-            None => {
-                let bucket = Bucket::find()?;
-                for table in tables {
-                    total += upload(&bucket, table, scale, format)?;
-                }
+        } else {
+            let bucket = Bucket::find()?;
+            for table in tables {
+                total += upload(&bucket, table, scale, format)?;
             }
         }
         say::note(format!("{total} rows in {}", say::took(start)));
@@ -135,7 +132,8 @@ fn file_name(part: i32, format: Format) -> String {
 
 /// Whether a file is one that this command wrote, in whatever format.
 fn is_ours(name: &str) -> bool {
-    name.strip_prefix("part-").is_some_and(|rest| rest.ends_with(".parquet") || rest.ends_with(".csv"))
+    let ending = Path::new(name).extension().and_then(|ending| ending.to_str());
+    name.starts_with("part-") && Format::value_variants().iter().any(|format| ending == Some(format.ending()))
 }
 
 /// Writes a table's files below a directory; answers its rows. What an earlier call left there goes: rows of two scales are no dataset.
