@@ -55,10 +55,10 @@ pub async fn look(loader: &Loader) -> Result<Option<Arc<Contents>>, Trouble> {
 pub async fn load(loader: &Loader, contents: Option<Arc<Contents>>) -> Result<(), Trouble> {
     let hand = Hand::reach(loader).await?;
     let right = Right::take(&hand.cluster, &loader.recipe.table).await?;
-    let loaded = hand.load(&right, contents).await;
+    let ended = hand.load(&right, contents).await;
     // Whatever came of it, the next loader need not wait.
     right.give_back().await;
-    loaded
+    ended
 }
 
 /// A cluster, with the table that is meant.

@@ -43,8 +43,8 @@ pub async fn look(loader: &Loader) -> Result<Option<Arc<Contents>>, Trouble> {
     }
     let mut hand = Hand::reach(loader).await?;
     match hand.judge().await? {
-        Judgement::Believe(_) => return Ok(None),
-        Judgement::Refuse => return Err(not_ours(&loader.recipe)),
+        Judgement::Believe(_) => Ok(None),
+        Judgement::Refuse => Err(not_ours(&loader.recipe)),
         Judgement::Load(way) => {
             let contents = contents_of(&loader.bucket, &loader.recipe).await?;
             if way == Way::Make {
@@ -60,13 +60,13 @@ pub async fn look(loader: &Loader) -> Result<Option<Arc<Contents>>, Trouble> {
 /// Brings the table to what it should be, or finds that it is.
 pub async fn load(loader: &Loader, contents: Option<Arc<Contents>>) -> Result<(), Trouble> {
     let right = Right::take(&loader.endpoint, &loader.recipe.table).await?;
-    let loaded = match Hand::reach(loader).await {
+    let ended = match Hand::reach(loader).await {
         Ok(mut hand) => hand.load(&right, contents).await,
         Err(trouble) => Err(trouble),
     };
     // Whatever came of it, the next loader need not wait.
     right.give_back().await;
-    loaded
+    ended
 }
 
 /// A session, with the table that is meant.

@@ -36,7 +36,7 @@ const REQUEST: Duration = Duration::from_secs(15);
 /// How long a lightweight transaction may take.
 const DECISION: Duration = Duration::from_secs(5);
 /// How long a change of the schema may take until every node has it, or the emptying of a table.
-const CHANGE: Duration = Duration::from_secs(120);
+const CHANGE: Duration = Duration::from_mins(2);
 /// How often it is tried before the system under test counts as unreachable.
 const TRIES: u32 = 3;
 const PAUSE: Duration = Duration::from_secs(1);

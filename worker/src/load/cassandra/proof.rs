@@ -171,13 +171,13 @@ where
             let mut found = Found::default();
             loop {
                 let next = left.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-                let Some((range, halved)) = next else { return Ok(found) };
+                let Some((range, cuts)) = next else { return Ok(found) };
                 match read_range(&cluster, &statement, range, &take).await {
                     Ok(part) => found.add(&part),
                     Err(error) => match halves(range) {
                         // Less at a time may be answered; nothing of this range was added.
-                        Some(halves) if matches!(error, CqlError::Slow(_)) && halved < HALVINGS => {
-                            left.lock().unwrap_or_else(PoisonError::into_inner).extend(halves.map(|half| (half, halved + 1)));
+                        Some(halves) if matches!(error, CqlError::Slow(_)) && cuts < HALVINGS => {
+                            left.lock().unwrap_or_else(PoisonError::into_inner).extend(halves.map(|half| (half, cuts + 1)));
                         }
                         Some(_) | None => return Err(error),
                     },

@@ -21,7 +21,7 @@ use serde_json::Value;
 use super::{super::session::SqlError, Server, tls};
 
 /// How long one exchange may take. A server that is at work answers within a second that it is.
-const ONE_TRY: Duration = Duration::from_secs(60);
+const ONE_TRY: Duration = Duration::from_mins(1);
 /// The longest page of an answer. Those that are asked for here are short.
 const LONGEST_PAGE: usize = 64 << 20;
 /// How often an address is asked again that nobody answers, and how long until then.

@@ -25,7 +25,7 @@ use super::{
 /// How often something outside of Trino may fail, such as its own way to the bucket, before it is believed to stay so.
 const MOST_OUTSIDE: u32 = 4;
 /// How long it may take to connect and to ask for catalogs and schemas: these are queries, and a Trino that has just begun takes seconds for each.
-const CONNECTING: Duration = Duration::from_secs(60);
+const CONNECTING: Duration = Duration::from_mins(1);
 /// The connector that can read files where they lie.
 const HIVE: &str = "hive";
 

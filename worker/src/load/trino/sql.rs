@@ -173,9 +173,8 @@ pub fn type_in_files(column: &Column) -> Result<String, String> {
         Kind::Text | Kind::Json => "varchar".to_owned(),
         Kind::Bytes => "varbinary".to_owned(),
         Kind::Date => "date".to_owned(),
-        Kind::Time => return refused("Trino's Hive connector has no such type"),
+        Kind::Time | Kind::Uuid => return refused("Trino's Hive connector has no such type"),
         Kind::Timestamp { .. } => "timestamp(9)".to_owned(),
-        Kind::Uuid => return refused("Trino's Hive connector has no such type"),
     })
 }
 
