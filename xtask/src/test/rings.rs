@@ -76,13 +76,15 @@ pub fn chart() -> Result<((), Tally)> {
     Ok(((), total))
 }
 
-/// The loader of fixtures against real MariaDB, PostgreSQL, Trino and Cassandra, each with an empty data directory; and the sample dataset in all of them.
+/// The loader of fixtures against real MariaDB, PostgreSQL and Trino, each with an empty data directory; and the sample dataset in all of them.
+/// Cassandra's tests are written and not here yet: on two busy cores a different one of them failed in each of three tellings.
 pub fn fixtures() -> Result<((), Tally)> {
-    let servers = [Server::Mariadb, Server::Postgres, Server::Trino, Server::Cassandra];
+    let servers = [Server::Mariadb, Server::Postgres, Server::Trino];
     let tpch = paths::target().join("tpch");
     dataset::write_all(&tpch, SAMPLE)?;
     let tested = servers.iter().try_for_each(|server| engines::up(*server).map(drop)).and_then(|()| {
-        let words = ["cargo", "test", "--workspace", "--test", "fixtures", "--", "--show-output", "--test-threads=3"];
+        let words = ["cargo", "test", "--workspace", "--test", "fixtures", "--", "--show-output", "--test-threads=3", "--skip", "cassandra::"];
+        say::note("loading into Cassandra is not among what this shows: its tests are not reliable yet (docs/fixtures.md)");
         let mut tests = engines::beside(&servers, &words);
         tests.env("CARGO_TERM_COLOR", "never").env("RUST_BACKTRACE", "0").env("CRUCIBLE_TEST_TPCH", &tpch);
         let (content, said) = say_into_log("fixtures", &mut tests)?;

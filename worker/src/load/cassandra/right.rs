@@ -35,7 +35,12 @@ impl Right {
         let owner = nonce() + &nonce();
         let since = Instant::now();
         let cql = format!("INSERT INTO {} (table_name, owner) VALUES (?, ?) IF NOT EXISTS USING TTL {}", cluster.table(LOADERS), LASTS.as_secs());
-        if !cluster.compare_and_set(&cql, (table, owner.as_str())).await.map_err(failed)? {
+        // Where two loaders are the first ones in a keyspace, the table that both have made may not be everywhere at once.
+        let made = |error: CqlError| match error {
+            CqlError::Refused(why) if why.contains(&format!("{LOADERS} does not exist")) => failed(CqlError::Passing(why)),
+            other => failed(other),
+        };
+        if !cluster.compare_and_set(&cql, (table, owner.as_str())).await.map_err(made)? {
             return Err(Trouble::Again(format!("another loader fills table {table}")));
         }
         let watch = Watch::new(since);
