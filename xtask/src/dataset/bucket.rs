@@ -7,6 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use super::is_ours;
+use crate::tools::{self, Package};
 use crate::{chart, cluster, program};
 
 /// Where a bucket is, and who asks.
@@ -21,6 +22,7 @@ pub struct Bucket {
 impl Bucket {
     /// The bucket that the environment says, or else that of the development cluster.
     pub fn find() -> Result<Self> {
+        tools::ensure_packages(&[Package::new("curl", "curl")])?;
         if env::var_os("CRUCIBLE_S3_ENDPOINT").is_some() {
             return Self::of(|name| env::var(name).with_context(|| format!("CRUCIBLE_S3_ENDPOINT is set, and {name} is not")));
         }
