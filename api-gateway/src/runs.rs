@@ -92,6 +92,13 @@ impl Runs {
         self.read().spaces.get(namespace)?.by_id.get(run_id).cloned()
     }
 
+    /// Whether every one of these runs is known by its id.
+    pub fn knows_all<'a>(&self, namespace: &str, mut runs: impl Iterator<Item = &'a Cursor>) -> bool {
+        let state = self.read();
+        let space = state.spaces.get(namespace);
+        runs.all(|run| space.is_some_and(|space| space.by_id.contains_key(run.run_id.as_str())))
+    }
+
     /// The run whose object has this name.
     pub fn by_name(&self, namespace: &str, name: &str) -> Option<Arc<Run>> {
         self.read().spaces.get(namespace)?.by_name.get(name).cloned()

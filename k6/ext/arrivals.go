@@ -74,7 +74,7 @@ func (s *session) sliceOpen(each func(finished)) (more bool) {
 	if !s.holds && !s.over && !s.began {
 		s.take(false)
 	}
-	if s.over || !s.run.awaitStart() {
+	if s.over || !s.run.awaitStart(false) {
 		s.end()
 		return false
 	}

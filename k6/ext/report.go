@@ -18,9 +18,14 @@ func (r *run) report() {
 	select {
 	case <-r.begun:
 	case <-r.stop:
-		<-r.done
-		r.conclude()
-		return
+		select {
+		case <-r.near: // the herald may be on its way
+			<-r.begun
+		default:
+			<-r.done
+			r.conclude()
+			return
+		}
 	}
 	t := teller{run: r}
 	if r.open != nil {
@@ -82,6 +87,7 @@ func (t *teller) send(message any) {
 }
 
 func (t *teller) started(at int64) {
+	takeTurns(ownTurn)
 	// Late against the plan: in a ramp from nothing the first VU's turn comes after the start instant.
 	t.send(startedMessage{Type: "started", FirstQueryUnixNanos: t.run.unixNanos(at), LateNanos: at - t.run.line.due})
 }

@@ -35,8 +35,10 @@ type run struct {
 	wire       *wire
 	sessions   []*session
 
-	// The start: origin is written before begun is closed.
+	// The start: origin is written before near is closed. Then the herald waits for the instant by itself; begun is
+	// closed when everybody may send: at the instant, or as soon after it as the fleet has gathered.
 	origin    time.Time
+	near      chan struct{}
 	begun     chan struct{}
 	startOnce sync.Once
 	first     chan int64
@@ -71,7 +73,7 @@ type run struct {
 
 	// lastStretch is how the last moments before the start are slept.
 	lastStretch func(time.Duration)
-	// collectedBefore is what garbage collection had taken before the load. It is written before begun is closed.
+	// collectedBefore is what garbage collection had taken before the load. It is written before near is closed.
 	collectedBefore uint64
 	open            *openLoad    // nil in the closed model
 	haltedAt        atomic.Int64 // an instant of the run's clock, far away while it goes on
@@ -89,6 +91,7 @@ func newRun(p *plan, e engine.Engine, password string) (*run, error) {
 		line:        p.timeline(),
 		recorder:    newRecorder(len(p.Queries), len(p.Stages)),
 		complaints:  newComplaints(password),
+		near:        make(chan struct{}),
 		begun:       make(chan struct{}),
 		first:       make(chan int64, 1),
 		connected:   make(chan struct{}),
@@ -156,7 +159,8 @@ func (r *run) hear() {
 	_ = r.wire.orders(func(o order) {
 		switch o.Type {
 		case "start":
-			r.startOnce.Do(func() { go r.startIn(time.Duration(o.InNanos)) })
+			origin := o.instant(time.Now())
+			r.startOnce.Do(func() { go r.startAt(origin) })
 		case "stop":
 			r.halt(whyOrder)
 		}
@@ -164,30 +168,37 @@ func (r *run) hear() {
 	r.halt(whyOrder)
 }
 
-// startIn opens the barrier at the agreed instant. The runtime's timers may be a millisecond late, so the last
-// stretch is slept by the kernel on a thread of its own. Nothing is waited out in a loop: where many workers share a
-// processor, the time that one of them burns is the time by which another one is late.
-func (r *run) startIn(in time.Duration) {
-	origin := time.Now().Add(in)
+// startAt opens the barrier at the agreed instant. The runtime's timers may be a millisecond late, so the last
+// stretch is slept by the kernel on a thread of its own, and by the herald on its own thread: nobody has to wake it.
+// Nothing is waited out in a loop: where many workers share a processor, the time that one of them burns is the time by
+// which another one is late. For the same reason everything that can be done before the instant is.
+func (r *run) startAt(origin time.Time) {
 	r.origin = origin
 	const stretch = 5 * time.Millisecond
 	select {
-	case <-time.After(in - stretch):
+	case <-time.After(time.Until(origin) - stretch):
 	case <-r.stop:
 		return
 	}
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	for rest := time.Until(origin); rest > 0; rest = time.Until(origin) {
-		r.lastStretch(rest)
-	}
+	takeTurns(shortTurn) // until the first query is under way
 	r.before.Store(r.engine.Received())
 	r.collectedBefore = collectorNanos()
 	r.drainBy(r.line.end + r.plan.DrainNanos)
+	close(r.near)
+	r.sleepTo(origin.Add(time.Duration(r.line.gathered)))
 	close(r.begun)
 	go r.watch()
-	if r.stopping.Load() { // the order to stop came in this very moment and did not see begun closed
+	if r.stopping.Load() { // the order to stop came before begun was closed
 		r.drainBy(r.now() + r.plan.DrainNanos)
+	}
+}
+
+// sleepTo sleeps on a thread of its own, as exactly as the kernel can.
+func (r *run) sleepTo(instant time.Time) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	for rest := time.Until(instant); rest > 0; rest = time.Until(instant) {
+		r.lastStretch(rest)
 	}
 }
 
@@ -242,19 +253,26 @@ func (r *run) arrived() {
 }
 
 // awaitStart is the barrier. It also waits for the connections: with a start order that came before they were
-// there, late is what has to be reported, not a crash.
-func (r *run) awaitStart() bool {
+// there, late is what has to be reported, not a crash. The herald of a fleet goes first, to the instant itself.
+func (r *run) awaitStart(herald bool) bool {
 	select {
 	case <-r.begun: // the usual case, without a lock on two channels
 		return true
 	default:
 	}
-	for _, gate := range []chan struct{}{r.connected, r.begun} {
+	opened := r.begun
+	if herald {
+		opened = r.near
+	}
+	for _, gate := range []chan struct{}{r.connected, opened} {
 		select {
 		case <-gate:
 		case <-r.stop:
 			return false
 		}
+	}
+	if herald {
+		r.sleepTo(r.origin)
 	}
 	return true
 }

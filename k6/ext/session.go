@@ -100,7 +100,7 @@ func (s *session) slice(each func(finished)) (more bool) {
 	if s.open != nil {
 		return s.sliceOpen(each)
 	}
-	if s.over || !s.run.awaitStart() {
+	if s.over || !s.run.awaitStart(s.isHerald()) {
 		s.end()
 		return false
 	}
@@ -127,6 +127,9 @@ func (s *session) slice(each func(finished)) (more bool) {
 	return false
 }
 
+// isHerald tells whether this VU goes before the others of its worker, with one query: where a fleet gathers first.
+func (s *session) isHerald() bool { return s.number == 0 && s.run.line.gathered > 0 }
+
 // takeTurn sleeps until the timeline wants this VU; false when it never will again.
 func (s *session) takeTurn() bool {
 	for {
@@ -137,7 +140,7 @@ func (s *session) takeTurn() bool {
 		active, stage, until := s.run.line.turn(s.number, now)
 		if active {
 			gathered := s.run.line.gathered
-			herald := s.number == 0 && !s.began
+			herald := s.isHerald() && !s.began
 			if now < gathered && !herald {
 				if !s.run.sleepUntil(gathered) {
 					return false

@@ -95,8 +95,23 @@ type (
 
 // order is what the worker says.
 type order struct {
-	Type    string `json:"type"`
-	InNanos int64  `json:"inNanos"`
+	Type        string `json:"type"`
+	InNanos     int64  `json:"inNanos"`
+	AtUnixNanos int64  `json:"atUnixNanos"` // the same instant by the machine's clock; 0 where only the countdown is told
+}
+
+// clocksTrusted is how far the two words for one instant may be apart: by more, somebody has set the clock.
+const clocksTrusted = 250 * time.Millisecond
+
+// instant is when the load starts, for an order that was read now. A countdown is late by the time that it lay in the
+// socket; the clock is not.
+func (o order) instant(now time.Time) time.Time {
+	counted := now.Add(time.Duration(o.InNanos))
+	told := now.Add(time.Unix(0, o.AtUnixNanos).Sub(now.Round(0)))
+	if o.AtUnixNanos == 0 || told.Sub(counted).Abs() > clocksTrusted {
+		return counted
+	}
+	return told
 }
 
 // writeTimeout is how long the worker may not read before it counts as gone. It also bounds how many closed seconds

@@ -365,6 +365,10 @@ pub struct InvariantAnswer {
 pub struct StartOrder {
     /// How long after the arrival of this order the load starts. The sender has already taken off the way there.
     pub in_nanos: u64,
+    /// The same instant by the worker's own clock, as the sender knows that clock: nanoseconds since 1970. The way of one order may be
+    /// slow, so that this is the better word wherever the two are near each other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_unix_nanos: Option<i64>,
 }
 
 /// The body of `POST /stop`. Repeating it changes nothing.

@@ -14,7 +14,7 @@ mod rows;
 pub use memory::MemoryLedger;
 pub use postgres::{LedgerSettings, PostgresLedger};
 pub use rows::{
-    Cursor, HistoryRow, ListRuns, Page, RecordOutcome, Recorded, RunRecord, RunRow, Signal, StopOutcome, SubmittedRun, TransitionRow, Unfinished, WaitingRoom,
+    Cursor, HistoryRow, ListRuns, Page, Places, RecordOutcome, Recorded, RunRecord, RunRow, Signal, StopOutcome, SubmittedRun, TransitionRow, Unfinished, WaitingRoom,
 };
 
 /// No page is longer.
@@ -43,6 +43,9 @@ pub trait Ledger: Send + Sync + 'static {
     /// Writes the row of a run that was just submitted, so that a client that reads the tables right afterwards finds it.
     /// Does nothing where the mirror came first.
     async fn submit(&self, run: &SubmittedRun) -> Result<(), LedgerError>;
+
+    /// Where the runs of one page stand, newest first, without anything else of them: enough for whoever knows the runs already.
+    async fn places(&self, query: &ListRuns) -> Result<Places, LedgerError>;
 
     /// One page of runs, newest first.
     async fn list(&self, query: &ListRuns) -> Result<Page, LedgerError>;

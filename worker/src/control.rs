@@ -24,7 +24,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use crate::course::Judgement;
+use crate::{clock, course::Judgement};
 
 /// Signed addresses of three files are a few kilobytes.
 const LONGEST_BODY: usize = 64 << 10;
@@ -185,12 +185,13 @@ async fn start(
     Extension(Arrived(arrived)): Extension<Arrived>,
     order: Result<Json<StartOrder>, JsonRejection>,
 ) -> Result<Response, Refusal> {
-    let Json(StartOrder { in_nanos }) = order.map_err(Refusal::Body)?;
+    let Json(StartOrder { in_nanos, at_unix_nanos }) = order.map_err(Refusal::Body)?;
     let ahead = Duration::from_nanos(in_nanos);
     if ahead > FURTHEST_START {
         return Err(Refusal::TooFarAhead);
     }
-    answered(ask(&asks, |answer| Ask::Start { at: arrived + ahead, answer }).await?)
+    let at = at_unix_nanos.map_or(arrived + ahead, |nanos| clock::nearer_word(arrived + ahead, nanos));
+    answered(ask(&asks, |answer| Ask::Start { at, answer }).await?)
 }
 
 async fn stop(State(asks): State<Asks>, order: Result<Json<StopOrder>, JsonRejection>) -> Result<Response, Refusal> {

@@ -121,7 +121,8 @@ impl Supervisor {
                         self.meter.read(self.k6_id());
                     }
                     FromK6::Finished(_) => self.meter.end(self.k6_id()),
-                    FromK6::Preflight(_) | FromK6::Ready {} | FromK6::Started { .. } | FromK6::Interval(_) | FromK6::Errors { .. } | FromK6::Unknown => {}
+                    FromK6::Started { first_query_unix_nanos, late_nanos } => tracing::info!(first_query_unix_nanos, late_nanos, "the load has begun"),
+                    FromK6::Preflight(_) | FromK6::Ready {} | FromK6::Interval(_) | FromK6::Errors { .. } | FromK6::Unknown => {}
                 }
                 self.feed(Event::Said(word))
             }

@@ -11,7 +11,7 @@ use tokio::{
     time::Instant,
 };
 
-use crate::record::Note;
+use crate::{clock, record::Note};
 
 /// The longest line that is accepted: a second with every query, stage and outcome of the largest plan is far shorter.
 const LONGEST_LINE: u64 = 64 << 20;
@@ -199,7 +199,8 @@ impl ToK6 {
                 let ahead = i128::try_from(at.saturating_duration_since(now).as_nanos());
                 let behind = i128::try_from(now.saturating_duration_since(at).as_nanos());
                 let nanos = ahead.unwrap_or(i128::MAX) - behind.unwrap_or(0);
-                format!("{{\"type\":\"start\",\"inNanos\":{nanos}}}\n")
+                let wall = clock::unix_nanos_at(at);
+                format!("{{\"type\":\"start\",\"inNanos\":{nanos},\"atUnixNanos\":{wall}}}\n")
             }
             Self::Stop => "{\"type\":\"stop\"}\n".to_owned(),
         }
@@ -329,8 +330,11 @@ mod tests {
     #[test]
     fn the_countdown_is_what_is_left_when_the_line_is_written() {
         let now = Instant::now();
-        assert_eq!(ToK6::Start(now + Duration::from_millis(70)).line(now), "{\"type\":\"start\",\"inNanos\":70000000}\n");
-        assert_eq!(ToK6::Start(now).line(now + Duration::from_nanos(5)), "{\"type\":\"start\",\"inNanos\":-5}\n");
+        let line = |at: Instant, now| serde_json::from_str::<serde_json::Value>(&ToK6::Start(at).line(now)).unwrap();
+        let order = line(now + Duration::from_millis(70), now);
+        assert_eq!((&order["type"], &order["inNanos"]), (&"start".into(), &70_000_000.into()));
+        assert!((order["atUnixNanos"].as_i64().unwrap() - clock::unix_nanos_at(now + Duration::from_millis(70))).abs() < 5_000_000, "{order}");
+        assert_eq!(line(now, now + Duration::from_nanos(5))["inNanos"], -5);
         assert_eq!(ToK6::Stop.line(now), "{\"type\":\"stop\"}\n");
     }
 }

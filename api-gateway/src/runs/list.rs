@@ -62,10 +62,16 @@ impl Merged {
     pub async fn page(&self, query: &ListRuns) -> Result<Listed, LedgerError> {
         let most = if query.limit == 0 { LONGEST_PAGE } else { query.limit.min(LONGEST_PAGE) };
         let Some(ledger) = &self.ledger else { return Ok(self.known(query)) };
-        let remembered = self.ask.page(ledger, ListRuns { limit: most, ..query.clone() }).await?;
+        let query = ListRuns { limit: most, ..query.clone() };
+        let mut remembered = self.ask.page(ledger, &self.runs, query.clone()).await?;
         // The cluster is asked after the ledger: a run that is mirrored and deleted in between is in one of the two.
-        let known = self.runs.page(&query.namespace, query.label.as_deref(), query.after.as_ref(), most as usize + 1);
-        let unknown = remembered.runs.iter().filter(|row| self.runs.by_id(&query.namespace, &row.run_id).is_none()).cloned();
+        let mut known = self.runs.page(&query.namespace, query.label.as_deref(), query.after.as_ref(), most as usize + 1);
+        if remembered.rows.is_empty() && !self.runs.knows_all(&query.namespace, remembered.places.iter()) {
+            // A run was deleted since the ledger said where it stands: now its row is wanted.
+            remembered = self.ask.page(ledger, &self.runs, query.clone()).await?;
+            known = self.runs.page(&query.namespace, query.label.as_deref(), query.after.as_ref(), most as usize + 1);
+        }
+        let unknown = remembered.rows.iter().filter(|row| self.runs.by_id(&query.namespace, &row.run_id).is_none()).cloned();
         Ok(merge(known.into(), unknown.collect(), remembered.next.clone(), most as usize))
     }
 

@@ -34,7 +34,7 @@ struct Worker {
     address: String,
     heard: Option<Heard>,
     fastest: Option<Duration>,
-    clock_offset_millis: i64,
+    clock_offset_nanos: i64,
     silent: bool,
 }
 
@@ -103,9 +103,9 @@ impl FleetState {
         let matters = std::mem::take(&mut worker.silent) || worker.heard.as_ref().is_none_or(|before| matters(&before.report, &report));
         if worker.fastest.is_none_or(|fastest| round_trip < fastest) {
             worker.fastest = Some(round_trip);
-            worker.clock_offset_millis = clock_offset(at, round_trip, report.now_unix_nanos);
+            worker.clock_offset_nanos = clock_offset(at, round_trip, report.now_unix_nanos);
         }
-        worker.heard = Some(Heard { at, clock_offset_millis: worker.clock_offset_millis, report });
+        worker.heard = Some(Heard { at, clock_offset_millis: worker.clock_offset_nanos / 1_000_000, report });
         Absorbed { matters, more }
     }
 
@@ -122,6 +122,16 @@ impl FleetState {
     #[must_use]
     pub fn way_to(&self, index: u32) -> Duration {
         self.workers.get(&index).and_then(|worker| worker.fastest).unwrap_or_default() / 2
+    }
+
+    /// An instant by a worker's own clock, in nanoseconds since 1970, where that clock was seen. A difference that the way of the answer
+    /// explains is none: clocks of one cluster are kept together.
+    #[must_use]
+    pub fn on_its_clock(&self, index: u32, at: Timestamp) -> Option<i64> {
+        let worker = self.workers.get(&index)?;
+        let doubt = worker.fastest? / 2;
+        let ahead = if Duration::from_nanos(worker.clock_offset_nanos.unsigned_abs()) <= doubt { 0 } else { worker.clock_offset_nanos };
+        i64::try_from(at.as_nanosecond() + i128::from(ahead)).ok()
     }
 
     /// Whether every worker of `expected` was heard of lately, or has said its last word: then their own word is the truth,
@@ -143,10 +153,10 @@ impl FleetState {
     }
 }
 
-/// How far a clock that showed this is ahead of ours, in milliseconds: the answer was on its way for half of the round trip.
+/// How far a clock that showed this is ahead of ours, in nanoseconds: the answer was on its way for half of the round trip.
 fn clock_offset(heard: Timestamp, round_trip: Duration, shown_unix_nanos: i64) -> i64 {
     let said = heard.as_nanosecond() - i128::try_from(round_trip.as_nanos() / 2).unwrap_or(0);
-    i64::try_from((i128::from(shown_unix_nanos) - said) / 1_000_000).unwrap_or(i64::MAX)
+    i64::try_from(i128::from(shown_unix_nanos) - said).unwrap_or(i64::MAX)
 }
 
 /// Whether a decision may depend on the difference between two reports. Numbers that only grow do not count: the
@@ -250,6 +260,22 @@ mod tests {
         assert_eq!(offset(&fleet), 5_002);
         fleet.absorb(at(102), Duration::from_millis(900), 0, shows(50_000_000_000));
         assert_eq!(offset(&fleet), 5_002, "a slow answer says less");
+    }
+
+    #[test]
+    fn an_instant_is_told_by_the_workers_own_clock_unless_the_way_explains_the_difference() {
+        let mut fleet = FleetState::of(1);
+        let start = at(200).as_nanosecond() as i64;
+        assert_eq!(fleet.on_its_clock(0, at(200)), None, "its clock was never seen");
+        for (round_trip, shown, expected) in [
+            (Duration::from_millis(400), 100_150_000_000, start),
+            (Duration::from_millis(40), 100_150_000_000, start + 170_000_000),
+            (Duration::from_millis(4), 99_998_500_000, start),
+            (Duration::from_millis(2), 99_990_000_000, start - 9_000_000),
+        ] {
+            fleet.absorb(at(100), round_trip, 0, WorkerReport { now_unix_nanos: shown, ..report(WorkerState::Ready) });
+            assert_eq!(fleet.on_its_clock(0, at(200)), Some(expected), "{round_trip:?}");
+        }
     }
 
     #[test]

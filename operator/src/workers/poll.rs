@@ -120,9 +120,12 @@ async fn tell(means: &Means, crew: &Crew, peer: &Peer, order: &Order, call: Call
     let index = report.index;
     let outcome = match call {
         Call::Start { at } => {
-            let way = crew.state().way_to(index);
+            let (way, at_unix_nanos) = {
+                let state = crew.state();
+                (state.way_to(index), state.on_its_clock(index, at))
+            };
             let left = Duration::try_from(at.duration_since(means.clock.now())).unwrap_or_default().saturating_sub(way);
-            means.client.start(peer, &StartOrder { in_nanos: u64::try_from(left.as_nanos()).unwrap_or(u64::MAX) }).await
+            means.client.start(peer, &StartOrder { in_nanos: u64::try_from(left.as_nanos()).unwrap_or(u64::MAX), at_unix_nanos }).await
         }
         Call::Stop => {
             let reason = if let Order::Stop { reason } = order { reason.clone() } else { String::new() };

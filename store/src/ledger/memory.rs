@@ -11,7 +11,7 @@ use futures::{StreamExt, stream, stream::BoxStream};
 use jiff::Timestamp;
 
 use super::{
-    HistoryRow, LONGEST_PAGE, Ledger, LedgerError, ListRuns, Page, RecordOutcome, Recorded, RunRecord, RunRow, StopOutcome, SubmittedRun, TransitionRow,
+    HistoryRow, LONGEST_PAGE, Ledger, LedgerError, ListRuns, Page, Places, RecordOutcome, Recorded, RunRecord, RunRow, StopOutcome, SubmittedRun, TransitionRow,
     Unfinished, WaitingRoom,
 };
 
@@ -226,6 +226,11 @@ impl Ledger for MemoryLedger {
         };
         self.reachable()?.rows.entry(run.run_id.clone()).or_insert(Kept { row, version: 0, stop_requested: false });
         Ok(())
+    }
+
+    async fn places(&self, query: &ListRuns) -> Result<Places, LedgerError> {
+        let Page { runs, next } = self.list(query).await?;
+        Ok(Places { runs: runs.iter().map(RunRow::cursor).collect(), next })
     }
 
     async fn list(&self, query: &ListRuns) -> Result<Page, LedgerError> {

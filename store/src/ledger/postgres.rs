@@ -12,18 +12,18 @@ use futures::{
 };
 use serde_json::Value;
 use sqlx::{
-    ConnectOptions, Connection, PgPool, Row, SqlSafeStr,
+    ConnectOptions, Connection, FromRow, PgPool, Row, SqlSafeStr,
     migrate::{MigrateError, Migration, MigrationType, Migrator},
-    postgres::{PgConnectOptions, PgPoolOptions},
+    postgres::{PgConnectOptions, PgPoolOptions, PgRow},
 };
 
 use self::{
     error::{classify, classify_migration},
-    read::{ReadHistory, ReadRoom, ReadRun, ReadTransition, ReadUnfinished},
+    read::{ReadHistory, ReadPlace, ReadRoom, ReadRun, ReadTransition, ReadUnfinished},
     time::PgTime,
 };
 use super::{
-    Cursor, HistoryRow, LONGEST_PAGE, Ledger, LedgerError, ListRuns, Page, RecordOutcome, Recorded, RunRecord, RunRow, StopOutcome, SubmittedRun,
+    Cursor, HistoryRow, LONGEST_PAGE, Ledger, LedgerError, ListRuns, Page, Places, RecordOutcome, Recorded, RunRecord, RunRow, StopOutcome, SubmittedRun,
     TransitionRow, Unfinished, WaitingRoom,
 };
 
@@ -102,6 +102,28 @@ impl PostgresLedger {
         }
     }
 
+    /// The rows of one page, and whether more follow.
+    async fn page<R>(&self, text: &'static str, query: &ListRuns) -> Result<(Vec<R>, bool), LedgerError>
+    where
+        R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
+    {
+        let ListRuns { namespace, label, after, limit } = query;
+        let limit = if *limit == 0 { LONGEST_PAGE } else { (*limit).min(LONGEST_PAGE) };
+        let (before, id) = after.as_ref().map_or((PgTime::END, "\u{10ffff}"), |cursor| (PgTime(cursor.submitted_at), cursor.run_id.as_str()));
+        let statement = sqlx::query_as::<_, R>(text)
+            .bind(namespace)
+            .bind(self.is_legacy(namespace))
+            .bind(before)
+            .bind(id)
+            // One more than asked for says whether there is a next page.
+            .bind(i64::from(limit) + 1)
+            .bind(label);
+        let mut rows = self.timed(statement.fetch_all(&self.pool)).await?;
+        let more = rows.len() > limit as usize;
+        rows.truncate(limit as usize);
+        Ok((rows, more))
+    }
+
     /// Whether rows without a namespace belong to this one.
     fn is_legacy(&self, namespace: &str) -> bool {
         namespace == self.settings.legacy_namespace
@@ -145,7 +167,7 @@ impl Ledger for PostgresLedger {
         }
         let records = write::records(runs);
         let rows = self.timed(sqlx::query(sql::RECORD).bind(records).fetch_all(&self.pool)).await?;
-        let outcome = |row: &sqlx::postgres::PgRow| match (row.try_get(0)?, row.try_get(1)?) {
+        let outcome = |row: &PgRow| match (row.try_get(0)?, row.try_get(1)?) {
             (true, _) => Ok(RecordOutcome::Written),
             (false, true) => Ok(RecordOutcome::Superseded),
             (false, false) => Ok(RecordOutcome::Taken),
@@ -173,22 +195,18 @@ impl Ledger for PostgresLedger {
         self.timed(sqlx::query(sql::SUBMIT).bind(write::submitted(run)).execute(&self.pool)).await.map(|_| ())
     }
 
+    async fn places(&self, query: &ListRuns) -> Result<Places, LedgerError> {
+        let text = if query.label.is_some() { sql::PLACES_LABELLED } else { sql::PLACES };
+        let (read, more) = self.page::<ReadPlace>(text, query).await?;
+        let runs: Vec<Cursor> = read.into_iter().map(|ReadPlace(place)| place).collect();
+        let next = runs.last().filter(|_| more).cloned();
+        Ok(Places { runs, next })
+    }
+
     async fn list(&self, query: &ListRuns) -> Result<Page, LedgerError> {
-        let ListRuns { namespace, label, after, limit } = query;
-        let limit = if *limit == 0 { LONGEST_PAGE } else { (*limit).min(LONGEST_PAGE) };
-        let (before, id) = after.as_ref().map_or((PgTime::END, "\u{10ffff}"), |cursor| (PgTime(cursor.submitted_at), cursor.run_id.as_str()));
-        let text = if label.is_some() { sql::LIST_LABELLED } else { sql::LIST };
-        let statement = sqlx::query_as::<_, ReadRun>(text)
-            .bind(namespace)
-            .bind(self.is_legacy(namespace))
-            .bind(before)
-            .bind(id)
-            // One more than asked for says whether there is a next page.
-            .bind(i64::from(limit) + 1)
-            .bind(label);
-        let mut runs: Vec<RunRow> = self.timed(statement.fetch_all(&self.pool)).await?.into_iter().map(|ReadRun(row)| row).collect();
-        let more = runs.len() > limit as usize;
-        runs.truncate(limit as usize);
+        let text = if query.label.is_some() { sql::LIST_LABELLED } else { sql::LIST };
+        let (read, more) = self.page::<ReadRun>(text, query).await?;
+        let runs: Vec<RunRow> = read.into_iter().map(|ReadRun(row)| row).collect();
         let next = runs.last().filter(|_| more).map(RunRow::cursor);
         Ok(Page { runs, next })
     }

@@ -232,6 +232,15 @@ pub struct Page {
     pub next: Option<Cursor>,
 }
 
+/// Where the runs of one page stand, without anything else of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Places {
+    /// The runs, newest first.
+    pub runs: Vec<Cursor>,
+    /// Where the next page begins, where there is one.
+    pub next: Option<Cursor>,
+}
+
 /// What became of a stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StopOutcome {

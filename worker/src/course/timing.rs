@@ -25,6 +25,9 @@ const EXIT_GRACE: Duration = Duration::from_millis(500);
 /// How long a worker that is done stays to be heard, at most, and after it was heard.
 const LINGER: Duration = Duration::from_secs(30);
 const LINGER_HEARD: Duration = Duration::from_secs(3);
+/// How long after the instant a load counts as running that has said nothing yet. The extension's word comes before; at the instant
+/// itself nobody wakes up to write it down, because workers that share the machine have to begin.
+const RUNNING_ANYWAY: Duration = Duration::from_millis(100);
 /// How long leaving waits for a killed k6 to be gone.
 const LEAVE_ANYWAY: Duration = Duration::from_secs(5);
 /// What is kept of the time after SIGTERM for writing the last word.
@@ -36,7 +39,7 @@ impl Course {
     pub fn alarm(&self) -> Option<Duration> {
         let alarms = [
             self.barrier_deadline(),
-            self.start.filter(|_| self.state == WorkerState::Armed),
+            self.running_anyway(),
             self.load_deadline(),
             self.hang_up_deadline(),
             self.exit_deadline(),
@@ -46,6 +49,10 @@ impl Course {
             self.departure().map(|at| if self.exit.is_none() && self.killed_at.is_some() { at + LEAVE_ANYWAY } else { at }),
         ];
         alarms.into_iter().flatten().min()
+    }
+
+    fn running_anyway(&self) -> Option<Duration> {
+        self.start.filter(|_| self.state == WorkerState::Armed).map(|at| at + RUNNING_ANYWAY)
     }
 
     /// When a load that is asked to stop now has to have ended by itself.
@@ -74,7 +81,7 @@ impl Course {
             let waited = self.limits.barrier + BARRIER_SLACK;
             self.fail(now, outcome::failure(Reason::BarrierDeadlineExceeded, format!("No start order came within {} s", waited.as_secs())), actions);
         }
-        if self.state == WorkerState::Armed && due(self.start) {
+        if due(self.running_anyway()) {
             self.enter(now, WorkerState::Running);
         }
         if due(self.load_deadline()) {

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use sqlx::{FromRow, Row, postgres::PgRow};
 
 use super::time::PgTime;
-use crate::ledger::{HistoryRow, RunRow, Signal, TransitionRow, Unfinished, WaitingRoom};
+use crate::ledger::{Cursor, HistoryRow, RunRow, Signal, TransitionRow, Unfinished, WaitingRoom};
 
 /// A run.
 pub struct ReadRun(pub RunRow);
@@ -33,6 +33,15 @@ impl FromRow<'_, PgRow> for ReadRun {
             verdict: row.try_get("verdict")?,
             summary: row.try_get("summary")?,
         }))
+    }
+}
+
+/// Where a run stands.
+pub struct ReadPlace(pub Cursor);
+
+impl FromRow<'_, PgRow> for ReadPlace {
+    fn from_row(row: &PgRow) -> sqlx::Result<Self> {
+        Ok(Self(Cursor { submitted_at: time(row, "submitted_at")?, run_id: row.try_get("run_id")? }))
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
 use super::api::{self, Api, Created, LABEL, RUNS};
@@ -26,10 +26,10 @@ pub struct Finished {
     pub status: Value,
     /// Named instants of its life, in the order in which they should come
     pub steps: Vec<(&'static str, Micros)>,
-    /// Microseconds between the first queries of the first and the last worker, as the operator worked it out from the workers' word
+    /// Microseconds between the first queries of the first and the last worker, by the one clock that all of them have here
     pub skew: Option<i64>,
-    /// The same by the stamps of the workers' own logs, which all come from one clock here: a check from outside
-    pub skew_by_logs: Option<i64>,
+    /// The same as the status tells it: the operator compares how late each worker was, because clocks of several machines differ
+    pub skew_told: Option<i64>,
     /// How many volumes the kubelet could not mount at first; it tries again after half a second and more
     pub failed_mounts: usize,
 }
@@ -61,7 +61,7 @@ impl Finished {
         let steps: Vec<Value> = self.durations().into_iter().map(|(name, seconds)| json!({"step": name, "seconds": rounded(seconds, 4)})).collect();
         Ok(json!({
             "applyToFirstQuery": rounded(self.to_first_query()?, 4), "endToTerminal": rounded(self.to_terminal()?, 4),
-            "startSkewMicros": self.skew, "startSkewByLogsMicros": self.skew_by_logs,
+            "startSkewMicros": self.skew, "startSkewToldMicros": self.skew_told,
             "failedMounts": self.failed_mounts, "steps": steps
         }))
     }
@@ -104,10 +104,11 @@ pub fn await_end(api: &Api, name: &str, created: Created, seconds: u64) -> Resul
         ("first query after the agreed instant", status["firstQueryAt"].as_str().and_then(clock::parse)),
     ];
     steps.extend(known.into_iter().filter_map(|(name, at)| Some((name, at?))));
-    let running: Vec<Micros> = said.values().filter_map(|stamps| stamps.running).collect();
-    let skew_by_logs = running.iter().max().zip(running.iter().min()).map(|(last, first)| last - first);
-    let skew = status["workers"]["startSkewMicros"].as_i64();
-    Ok(Finished { created, status, steps, skew, skew_by_logs, failed_mounts: pods.failed_mounts })
+    let first: Vec<Micros> = said.values().filter_map(|stamps| stamps.first_query).collect();
+    ensure!(first.len() == said.len(), "only {} of {} workers of run {name} logged their first query", first.len(), said.len());
+    let skew = first.iter().max().zip(first.iter().min()).map(|(last, first)| last - first);
+    let skew_told = status["workers"]["startSkewMicros"].as_i64();
+    Ok(Finished { created, status, steps, skew, skew_told, failed_mounts: pods.failed_mounts })
 }
 
 /// Removes a run and waits until its pods are gone, so that the next one finds a quiet machine.
@@ -139,7 +140,7 @@ fn events(api: &Api, selector: &str) -> Result<Events> {
 struct Stamps {
     begun: Option<Micros>,
     ready: Option<Micros>,
-    running: Option<Micros>,
+    first_query: Option<Micros>,
 }
 
 /// The stamps of each worker's log, by pod.
@@ -158,7 +159,7 @@ fn stamps(logs: &str) -> BTreeMap<String, Stamps> {
                 stamps.begun = Some(at - millis * 1000);
             }
             (Some("the worker went on"), Some("Ready")) => stamps.ready = Some(at),
-            (Some("the worker went on"), Some("Running")) => stamps.running = Some(at),
+            (Some("the load has begun"), _) => stamps.first_query = fields["first_query_unix_nanos"].as_i64().map(|nanos| nanos / 1000),
             _ => {}
         }
     }
@@ -175,10 +176,10 @@ mod tests {
             "[pod/a-0/worker] {\"timestamp\":\"1970-01-01T00:00:01.000000Z\",\"fields\":{\"message\":\"the worker has begun\",\"millis\":\"12\"}}\n",
             "[pod/a-0/worker] not json\n",
             "[pod/a-0/worker] {\"timestamp\":\"1970-01-01T00:00:02.500000Z\",\"fields\":{\"message\":\"the worker went on\",\"state\":\"Ready\"}}\n",
-            "[pod/a-1/worker] {\"timestamp\":\"1970-01-01T00:00:03.000001Z\",\"fields\":{\"message\":\"the worker went on\",\"state\":\"Running\"}}\n",
+            "[pod/a-1/worker] {\"timestamp\":\"1970-01-01T00:00:03.000001Z\",\"fields\":{\"message\":\"the load has begun\",\"first_query_unix_nanos\":2900001000}}\n",
         );
         let found = stamps(logs);
-        assert_eq!(found["[pod/a-0/worker]"], Stamps { begun: Some(988_000), ready: Some(2_500_000), running: None });
-        assert_eq!(found["[pod/a-1/worker]"], Stamps { begun: None, ready: None, running: Some(3_000_001) });
+        assert_eq!(found["[pod/a-0/worker]"], Stamps { begun: Some(988_000), ready: Some(2_500_000), first_query: None });
+        assert_eq!(found["[pod/a-1/worker]"], Stamps { begun: None, ready: None, first_query: Some(2_900_001) });
     }
 }
