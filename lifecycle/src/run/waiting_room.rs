@@ -29,8 +29,9 @@ pub const REJECTED_GRACE: Duration = Duration::from_secs(30);
 const AGAIN: Duration = Duration::from_secs(2);
 /// From the agreement on a start instant to that instant: the time for the record to be written and the orders to be carried.
 const LEAD: Duration = Duration::from_millis(140);
-/// What each worker adds to that time: told to start, its k6 brings every virtual user to the barrier, and many workers may share a processor.
-const LEAD_PER_WORKER: Duration = Duration::from_millis(10);
+/// What each worker adds to that time: told to start, its k6 brings every virtual user to the barrier, and its node is still telling the
+/// cluster that the pod has come up. Many workers may share a processor.
+const LEAD_PER_WORKER: Duration = Duration::from_millis(25);
 /// The time for the largest fleets, which have processors enough.
 const LONGEST_LEAD: Duration = Duration::from_secs(3);
 
