@@ -83,6 +83,7 @@ func TestRefusal(t *testing.T) {
 		"Full":        {reason: "no connection is free", err: number(1040), want: Overloaded},
 		"Table":       {reason: "a query that cannot be prepared", err: number(1146), want: QueryInvalid},
 		"DNS":         {reason: "no such host", err: fmt.Errorf("dial: %w", &net.DNSError{Err: "no such host", IsNotFound: true}), want: UnknownHost},
+		"DNSSilent":   {reason: "the name service is silent", err: fmt.Errorf("dial: %w", &net.DNSError{Err: "i/o timeout", IsTimeout: true}), want: Unreachable},
 		"Refused":     {reason: "nobody listens", err: &net.OpError{Op: "dial", Err: errors.New("refused")}, want: Unreachable},
 		"Slow":        {reason: "no answer", err: context.DeadlineExceeded, want: Unreachable},
 		"NoTLS":       {reason: "the server offers no TLS", err: mysql.ErrNoTLS, want: TLSFailed},

@@ -81,8 +81,9 @@ func networkFailure(err error) (Failure, bool) {
 
 // networkRefusal says why nobody could be talked to, where the protocol has nothing to say about it.
 func networkRefusal(err error) Reason {
-	var unknownHost *net.DNSError
-	if errors.As(err, &unknownHost) {
+	// A name service that gave no answer says nothing of the name: that is tried again.
+	var lookup *net.DNSError
+	if errors.As(err, &lookup) && lookup.IsNotFound {
 		return UnknownHost
 	}
 	if isTLS(err) {
