@@ -4,6 +4,7 @@
 #   NAME.sh start    start it, with an empty data directory the first time, and wait until it answers
 #   NAME.sh kill     kill it as a crash would
 #   NAME.sh stop     end it and remove its data
+#   NAME.sh status   succeed where it is up
 #   NAME.sh env      print the variables that the conformance suite reads
 #
 # Everything listens on loopback, on ports that no well-known server has. Data is below CRUCIBLE_ENGINES_STATE, what was
@@ -90,10 +91,12 @@ fetch_artifact() {
     mv "$to.part" "$to"
 }
 
+alive() { [ -s "$DATA/pid" ] && kill -0 "$(cat "$DATA/pid")" 2>/dev/null; }
+
 # alone refuses to start a server over one that is up: the second could not have the port, and the first would lose its number,
 # by which alone it is ended.
 alone() {
-    [ -s "$DATA/pid" ] && kill -0 "$(cat "$DATA/pid")" 2>/dev/null || return 0
+    alive || return 0
     echo "$NAME is up already, as process $(cat "$DATA/pid"): end it with $0 stop" >&2
     return 1
 }
@@ -104,8 +107,9 @@ verb() {
     start) alone; start ;;
     kill) kill_server ;;
     stop) kill_server; rm -rf "$DATA" ;;
+    status) alive ;;
     env) environment ;;
-    *) echo "usage: $0 fetch|start|kill|stop|env" >&2; exit 2 ;;
+    *) echo "usage: $0 fetch|start|kill|stop|status|env" >&2; exit 2 ;;
     esac
 }
 

@@ -15,10 +15,10 @@ mod worker;
 use std::fs::{self, File};
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Subcommand;
 
-use crate::paths;
+use crate::{engines as engine_servers, paths};
 
 /// The words after `cargo xtask bench`.
 #[derive(clap::Args)]
@@ -43,6 +43,8 @@ impl Args {
     /// Carries the command out.
     pub fn run(self) -> Result<()> {
         let _lock = lock()?;
+        let others = engine_servers::alive()?;
+        ensure!(others.is_empty(), "{} would be measured along: `cargo xtask engines down` ends what is up", others.join(" and "));
         match self.action {
             Action::Worker(options) => worker::run(&options),
             Action::Engines(options) => engines::run(&options),

@@ -18,9 +18,12 @@ use super::Runs;
 
 type Guarded = DeserializeGuard<TestRun>;
 
+/// How many runs are listed at once: each takes far more memory while it is read than as a row.
+const PAGE: u32 = 100;
+
 /// Follows the runs until `stop` is done. What goes wrong is tried again, for ever: until then the rows stay as they are.
 pub async fn follow(api: Api<Guarded>, runs: Arc<Runs>, stop: CancellationToken) {
-    let mut events = watcher(api, watcher::Config::default()).default_backoff().boxed();
+    let mut events = watcher(api, watcher::Config::default().page_size(PAGE)).default_backoff().boxed();
     loop {
         let event = tokio::select! {
             event = events.next() => event,
