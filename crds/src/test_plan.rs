@@ -680,14 +680,23 @@ impl Default for Validity {
 }
 
 /// A rule that ends the load early. It is judged on the whole fleet, never on one worker.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[x_kube(
+    crates(kube_core = "::kube_core"),
+    validation = Rule::new("self.metric == 'errorRate' ? has(self.above) && !has(self.slowerThan) : has(self.slowerThan) && !has(self.above)").message("errorRate needs above, a percentile needs slowerThan, and neither goes with the other's")
+)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AbortRule {
     /// What the rule watches.
     pub metric: AbortMetric,
-    /// The load ends when the metric is above this share, 0 to 1.
+    /// The load ends when the error rate over the window is above this share, 0 to 1; with `errorRate`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.0, max = 1.0))]
-    pub above: f64,
+    pub above: Option<f64>,
+    /// The load ends when the percentile was above this in every second of the window in which queries were answered; with `p50`, `p95` and `p99`. A system that
+    /// answers nothing at all is ended by `errorRate`, once its queries time out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slower_than: Option<Duration>,
     /// The sliding window that the metric is taken over.
     #[serde(default = "ten_seconds")]
     pub over: Duration,
@@ -700,8 +709,14 @@ pub struct AbortRule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum AbortMetric {
-    /// The share of queries that ended in an error or a time-out.
+    /// The share of queries that ended in an error or a time-out; with `above`.
     ErrorRate,
+    /// Half of the queries of a second were faster; with `slowerThan`.
+    P50,
+    /// 95 % of the queries of a second were faster; with `slowerThan`.
+    P95,
+    /// 99 % of the queries of a second were faster; with `slowerThan`.
+    P99,
 }
 
 /// The earlier run that the results are compared with, and how much slower they may be.

@@ -207,7 +207,13 @@ fn at_least_a_second(duration: &Duration) -> Duration {
 fn abort_rule(detection: &FailureDetection) -> Option<AbortRule> {
     let FailureDetection { enabled, error_rate_threshold, abort_delay } = detection;
     let above = if *error_rate_threshold < 1.0 { *error_rate_threshold } else { 0.999_999 };
-    enabled.then(|| AbortRule { metric: AbortMetric::ErrorRate, above, over: Duration::from_secs(10), after: abort_delay.clone() })
+    enabled.then(|| AbortRule {
+        metric: AbortMetric::ErrorRate,
+        above: Some(above),
+        slower_than: None,
+        over: Duration::from_secs(10),
+        after: abort_delay.clone(),
+    })
 }
 
 fn source(source: &SourceOfMetrics) -> PrometheusSource {

@@ -6,7 +6,7 @@ use crucible_crds::{
     TestPlanSpec,
     fixture::FixtureUse,
     observe::PrometheusSource,
-    test_plan::{Deadlines, Engine, FindMax, Load, LoadModel, Metric, Slo, Target, TargetFiles, TlsMode, Validity},
+    test_plan::{AbortMetric, AbortRule, Deadlines, Engine, FindMax, Load, LoadModel, Metric, Slo, Target, TargetFiles, TlsMode, Validity},
 };
 
 use super::HostPort;
@@ -51,14 +51,26 @@ pub(super) fn check(spec: &TestPlanSpec, problems: &mut Problems) {
     for (index, rule) in spec.abort.iter().enumerate() {
         check_span(&format!("spec.abort[{index}].over"), &rule.over, SECOND..=HOUR, problems);
         check_span(&format!("spec.abort[{index}].after"), &rule.after, Duration::ZERO..=DAY, problems);
-        if !(0.0..=1.0).contains(&rule.above) {
-            problems.add(format!("spec.abort[{index}].above"), "the threshold must be a share from 0 to 1");
-        }
+        check_abort(rule, &format!("spec.abort[{index}]"), problems);
     }
     for (index, source) in spec.observe.prometheus.iter().enumerate() {
         check_prometheus(source, &format!("spec.observe.prometheus[{index}]"), problems);
     }
     check_deadlines(&spec.deadlines, problems);
+}
+
+/// The threshold of an abort rule is a share of queries or a latency, as its metric is.
+fn check_abort(rule: &AbortRule, path: &str, problems: &mut Problems) {
+    let AbortRule { metric, above, slower_than, over: _, after: _ } = rule;
+    match (metric, above, slower_than) {
+        (AbortMetric::ErrorRate, Some(share), None) if (0.0..=1.0).contains(share) => {}
+        (AbortMetric::ErrorRate, Some(_), None) => problems.add(format!("{path}.above"), "the threshold must be a share from 0 to 1"),
+        (AbortMetric::ErrorRate, _, _) => problems.add(path, "an abort rule on errorRate needs above, and no slowerThan"),
+        (AbortMetric::P50 | AbortMetric::P95 | AbortMetric::P99, None, Some(latency)) => {
+            check_span(&format!("{path}.slowerThan"), latency, Duration::from_micros(1)..=HOUR, problems);
+        }
+        (AbortMetric::P50 | AbortMetric::P95 | AbortMetric::P99, _, _) => problems.add(path, "an abort rule on a percentile needs slowerThan, and no above"),
+    }
 }
 
 /// That every dataset can be loaded: running without the data that a plan asks for would measure something else.

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crucible_crds::{Phase, Reason, test_plan::AbortRule};
+use crucible_crds::{
+    Phase, Reason,
+    test_plan::{AbortMetric, AbortRule},
+};
 
 use super::{
     decision::Order,
@@ -10,12 +13,13 @@ use super::{
     faults,
     hand_in::hand_in,
     loss,
-    observed::{LiveView, Observed},
+    observed::{LiveView, Observed, SecondLatency},
     progress::{self, share},
     queue, waiting_room,
 };
 use crate::{
     contract::{FrozenPlan, WorkerState},
+    latency::human,
     notice::Severity,
 };
 
@@ -88,7 +92,52 @@ fn fired(rule: &AbortRule, live: &LiveView) -> Option<String> {
         return None;
     }
     let window = live.seconds.iter().filter(|second| second.second >= newest - over);
-    let (ok, errors) = window.fold((0, 0), |(ok, errors), second| (ok + second.ok, errors + second.errors));
-    let rate = share(errors, ok + errors)?;
-    (rate > rule.above).then(|| format!("The error rate was {rate:.3} over {over} s, above {:.3}", rule.above))
+    match (rule.above, &rule.slower_than) {
+        (Some(above), _) => {
+            let (ok, errors) = window.fold((0, 0), |(ok, errors), second| (ok + second.ok, errors + second.errors));
+            let rate = share(errors, ok + errors)?;
+            (rate > above).then(|| format!("The error rate was {rate:.3} over {over} s, above {above:.3}"))
+        }
+        (None, Some(limit)) => {
+            let (name, of): (&str, fn(SecondLatency) -> u64) = match rule.metric {
+                AbortMetric::P50 => ("p50", |latency| latency.p50_micros),
+                AbortMetric::P95 => ("p95", |latency| latency.p95_micros),
+                AbortMetric::P99 => ("p99", |latency| latency.p99_micros),
+                // The plan's review lets no such rule pass.
+                AbortMetric::ErrorRate => return None,
+            };
+            let fastest = window.filter_map(|second| second.latency).map(of).min()?;
+            (Duration::from_micros(fastest) > limit.span()).then(|| format!("{name} was at least {} in every second of {over} s, above {limit}", human(fastest)))
+        }
+        (None, None) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{super::observed::FleetSecond, *};
+
+    /// Seconds whose p99 was so many milliseconds; nothing was answered in a second of nought.
+    fn live(p99_millis: &[u64]) -> LiveView {
+        let second = |(second, millis): (u64, &u64)| {
+            let latency = SecondLatency { p50_micros: 900, p95_micros: 5_000, p99_micros: millis * 1_000 };
+            FleetSecond { second, ok: 10 * millis.min(&1), errors: 0, arrivals: None, latency: (*millis > 0).then_some(latency) }
+        };
+        LiveView { seconds: (0..).zip(p99_millis).map(second).collect(), p95_micros: None }
+    }
+
+    #[test]
+    fn a_percentile_ends_the_load_where_every_second_of_the_window_is_slower() {
+        let rule: AbortRule = serde_json::from_value(json!({"metric": "p99", "slowerThan": "50ms", "over": "3s", "after": "4s"})).unwrap();
+        let fired = |p99_millis: &[u64]| fired(&rule, &live(p99_millis));
+        assert_eq!(fired(&[60, 70, 80]), None, "too early");
+        assert_eq!(fired(&[1, 60, 70, 80]).unwrap(), "p99 was at least 60.0ms in every second of 3 s, above 50ms");
+        assert_eq!(fired(&[60, 70, 50, 80]), None, "one second was within the limit");
+        assert_eq!(fired(&[1, 60, 0, 80]).unwrap(), "p99 was at least 60.0ms in every second of 3 s, above 50ms");
+        assert_eq!(fired(&[60, 0, 0, 0]), None, "nothing was answered");
+        let median: AbortRule = serde_json::from_value(json!({"metric": "p50", "slowerThan": "1ms"})).unwrap();
+        assert_eq!(super::fired(&median, &live(&[60; 20])), None, "the median is another figure");
+    }
 }

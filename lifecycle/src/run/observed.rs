@@ -281,6 +281,19 @@ pub struct FleetSecond {
     pub errors: u64,
     /// What became of the arrivals; only in the open model.
     pub arrivals: Option<LiveArrivals>,
+    /// How long its queries took; nothing where none was answered.
+    pub latency: Option<SecondLatency>,
+}
+
+/// How long the queries of one second took over the whole fleet, in microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SecondLatency {
+    /// The median.
+    pub p50_micros: u64,
+    /// The 95th percentile.
+    pub p95_micros: u64,
+    /// The 99th percentile.
+    pub p99_micros: u64,
 }
 
 /// How far the merging of the results is.

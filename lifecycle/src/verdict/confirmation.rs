@@ -9,6 +9,7 @@ use crate::results::FaultFact;
 pub(super) fn checks(faults: &[FaultFact]) -> Vec<Judged> {
     let of = |fact: &FaultFact| {
         let observed = match (fact.confirmed, &fact.message) {
+            (true, _) if fact.targets == 1 => "1 target hit".to_owned(),
             (true, _) => format!("{} targets hit", fact.targets),
             (false, Some(why)) => format!("not confirmed: {why}"),
             (false, None) => "not confirmed".to_owned(),

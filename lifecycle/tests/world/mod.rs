@@ -403,7 +403,7 @@ impl World {
     }
 
     fn live(&mut self, seconds: u64, ok: u64, errors: u64) {
-        self.live.seconds = (0..seconds).map(|second| FleetSecond { second, ok, errors, arrivals: None }).collect();
+        self.live.seconds = (0..seconds).map(|second| FleetSecond { second, ok, errors, arrivals: None, latency: None }).collect();
         self.live.p95_micros = Some(900);
     }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use crucible_lifecycle::{
     contract::{LiveArrivals, LiveSecond},
     histogram::Histogram,
-    run::observed::{FleetSecond, LiveView},
+    run::observed::{FleetSecond, LiveView, SecondLatency},
 };
 
 /// How many complete seconds are kept.
@@ -88,7 +88,7 @@ impl Live {
         let any = !done.is_empty();
         for second in done {
             let Some(Partial { reported: _, ok, errors, latencies, arrivals }) = self.waiting.remove(&second) else { continue };
-            push_bounded(&mut self.complete, FleetSecond { second, ok, errors, arrivals }, KEPT);
+            push_bounded(&mut self.complete, FleetSecond { second, ok, errors, arrivals, latency: latency_of(&latencies) }, KEPT);
             push_bounded(&mut self.recent, latencies, RECENT);
         }
         if any {
@@ -99,6 +99,11 @@ impl Live {
             self.p95_micros = union.quantile(950);
         }
     }
+}
+
+fn latency_of(latencies: &Histogram) -> Option<SecondLatency> {
+    let [p50_micros, p95_micros, p99_micros] = [500, 950, 990].map(|thousandths| latencies.quantile(thousandths));
+    Some(SecondLatency { p50_micros: p50_micros?, p95_micros: p95_micros?, p99_micros: p99_micros? })
 }
 
 fn push_bounded<T>(queue: &mut VecDeque<T>, item: T, bound: usize) {
@@ -120,13 +125,16 @@ mod tests {
         LiveSecond { second, ok, errors, vus: 4, histogram: histogram.encode(), arrivals: None }
     }
 
+    /// Of 100 and 900 us.
+    const LATENCY: SecondLatency = SecondLatency { p50_micros: 100, p95_micros: 900, p99_micros: 900 };
+
     #[test]
     fn a_second_counts_when_every_worker_has_reported_it() {
         let mut live = Live::of(2);
         live.absorb(0, &[second(0, 10, 1, &[100]), second(1, 11, 0, &[100])]);
         assert_eq!(live.view(), LiveView::default());
         live.absorb(1, &[second(0, 5, 0, &[900])]);
-        assert_eq!(live.view(), LiveView { seconds: vec![FleetSecond { second: 0, ok: 15, errors: 1, arrivals: None }], p95_micros: Some(900) });
+        assert_eq!(live.view(), LiveView { seconds: vec![FleetSecond { second: 0, ok: 15, errors: 1, arrivals: None, latency: Some(LATENCY) }], p95_micros: Some(900) });
     }
 
     #[test]

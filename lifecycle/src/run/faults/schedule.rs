@@ -64,7 +64,7 @@ mod tests {
     use crate::run::observed::FleetSecond;
 
     fn live(counts: &[u64]) -> LiveView {
-        let seconds = counts.iter().zip(0..).map(|(ok, second)| FleetSecond { second, ok: *ok, errors: 0, arrivals: None }).collect();
+        let seconds = counts.iter().zip(0..).map(|(ok, second)| FleetSecond { second, ok: *ok, errors: 0, arrivals: None, latency: None }).collect();
         LiveView { seconds, p95_micros: None }
     }
 
