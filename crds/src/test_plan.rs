@@ -356,7 +356,9 @@ pub struct RowsCheck {
     validation = Rule::new("!has(self.findMax) || self.stages.all(s, has(s.measured) && !s.measured)").message("the stages before a search are not measured"),
     validation = Rule::new("self.stages.all(s, self.stages.filter(t, t.name == s.name).size() == 1)").message("stage names must be unique"),
     validation = Rule::new("self.stages.all(s, duration(s.duration) >= duration('1s'))").message("every stage must last at least 1s"),
-    validation = Rule::new("self.stages.map(s, duration(s.duration).getSeconds()).sum() <= 86400").message("the stages must not last longer than 24h together"),
+    validation = Rule::new("self.stages.map(s, duration(s.duration).getSeconds()).sum() * (has(self.repeat) ? self.repeat : 1) <= 86400").message("the stages must not last longer than 24h together, those of all rounds"),
+    validation = Rule::new("self.stages.size() * (has(self.repeat) ? self.repeat : 1) <= 128").message("a load has at most 128 stages, those of all rounds together"),
+    validation = Rule::new("!has(self.findMax) || !has(self.repeat) || self.repeat == 1").message("a search is not repeated: findMax goes without repeat"),
     validation = Rule::new("duration(self.queryTimeout) > duration('0s') && duration(self.queryTimeout) <= duration('1h')").message("queryTimeout must be above 0s and at most 1h")
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -378,6 +380,12 @@ pub struct Load {
     /// The stages, one after another.
     #[schemars(length(min = 1, max = 32))]
     pub stages: Vec<Stage>,
+    /// How often the stages are carried out, one round after another, by the same workers over the same connections: 1 to 20. The stages of a
+    /// round are called `steady#1`, `steady#2` and so on; a limit that names a stage is about all rounds of it. Results tell the figures of each round
+    /// and how much they differ, which is how much this system varies without being changed. With `compare.arms` it counts pairs of rounds.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    #[schemars(range(min = 1, max = 20))]
+    pub repeat: u32,
     /// In the open model, searches for the highest rate that keeps every limit of `slos`: after the stages, which are its warm-up, the rate goes up in steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub find_max: Option<FindMax>,
@@ -563,7 +571,7 @@ pub struct Slo {
     /// Only this query; without it, all queries together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub query: Option<QueryName>,
-    /// Only this stage; without it, all measured stages together.
+    /// Only this stage, all rounds of it; without it, all measured stages together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<Label>,
     /// Which fault the limit is about, for `recoveryTime`, `timeToFirstError`, `longestGap` and `during`.
@@ -874,6 +882,11 @@ pub struct TestPlanStatus {
 
 fn one() -> u32 {
     1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde wants it")]
+fn is_one(value: &u32) -> bool {
+    *value == one()
 }
 
 fn ten() -> u32 {

@@ -148,9 +148,9 @@ pub struct TestRunStatus {
     /// When the run reached its end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub completed_at: Option<MicroTime>,
-    /// The stage that the load is in.
+    /// The stage that the load is in; in a load with rounds with the number of the round, for example `steady#2`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 63))]
+    #[schemars(length(max = 68))]
     pub stage: Option<String>,
     /// How much of the load has passed, for example `42%`; before it, how much of the datasets is loaded, for example `fixtures 42%`.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -3,9 +3,11 @@
 
 mod fingerprint;
 mod past;
+mod rounds;
 
 pub use fingerprint::{Difference, Fingerprint};
 pub use past::{Past, PastQuery, Shelf};
+pub use rounds::Across;
 
 use crucible_crds::{
     name::QueryName,
@@ -14,7 +16,7 @@ use crucible_crds::{
 
 use crate::{
     contract::FrozenPlan,
-    results::Series,
+    results::{RoundRows, Series},
     statistics::{
         Change, Interval,
         bootstrap::{self, Measure, Shift},
@@ -67,6 +69,8 @@ pub struct ComparedRow {
     pub query: Option<QueryName>,
     /// Every measure, in the order of [`Measure::ALL`].
     pub shifts: [Shift; 4],
+    /// The deciding percentile in the rounds of both; nothing where one has fewer than 4.
+    pub across: Option<Across>,
     /// What the deciding percentile says.
     pub change: Change,
 }
@@ -101,12 +105,14 @@ pub struct Candidate<'a> {
     pub fingerprint: &'a Fingerprint,
     /// Its latencies over time.
     pub series: &'a Series,
+    /// Its rounds, where its load has any.
+    pub rounds: &'a [RoundRows],
 }
 
 /// Compares a run with the earlier one that its plan asks for.
 #[must_use]
 pub fn compare(asked: &Compare, candidate: Candidate<'_>, found: Found) -> Comparison {
-    let Candidate { plan, fingerprint, series } = candidate;
+    let Candidate { plan, fingerprint, series, rounds: _ } = candidate;
     let measure = measure(asked.metric);
     let nothing = Comparison {
         asked: in_words(asked, &plan.plan_name),
@@ -138,13 +144,25 @@ pub fn compare(asked: &Compare, candidate: Candidate<'_>, found: Found) -> Compa
         return Comparison { obstacle, ..made };
     }
     let seed = format!("{} {}", plan.run.id, made.baseline.as_ref().map_or("", |past| &past.run_id));
-    let rows = rows(plan, &earlier, series, measure, asked.max_slowdown, &mut Generator::seeded(&seed));
+    let rounds = |query: Option<&QueryName>| {
+        let earlier = made.baseline.as_ref().map(|past| past.rounds(query, measure)).unwrap_or_default();
+        Across::of(&earlier, &of_rounds(candidate.rounds.iter(), query, measure))
+    };
+    let rows = rows(plan, &earlier, series, measure, asked.max_slowdown, rounds, &mut Generator::seeded(&seed));
     let over_time = earlier.columns().into_iter().filter_map(|(second, column)| Some((second, column.quantile(thousandths(measure))?))).collect();
     Comparison { change: answer(&rows, measure), rows, earlier: over_time, ..made }
 }
 
 /// All queries together, then each that both runs have, with intervals that hold together.
-fn rows(plan: &FrozenPlan, earlier: &Series, later: &Series, measure: Measure, limit: f64, generator: &mut Generator) -> Vec<ComparedRow> {
+fn rows(
+    plan: &FrozenPlan,
+    earlier: &Series,
+    later: &Series,
+    measure: Measure,
+    limit: f64,
+    across: impl Fn(Option<&QueryName>) -> Option<Across>,
+    generator: &mut Generator,
+) -> Vec<ComparedRow> {
     let stages: &[Stage] = &plan.spec.load.stages;
     let both = plan.queries.iter().map(|query| &query.name).filter(|name| earlier.records.iter().any(|record| record.query == ***name));
     let asked: Vec<Option<&QueryName>> = std::iter::once(None).chain(both.map(Some)).collect();
@@ -152,9 +170,15 @@ fn rows(plan: &FrozenPlan, earlier: &Series, later: &Series, measure: Measure, l
     let row = |query: Option<&QueryName>| {
         let shifts = bootstrap::compare(&earlier.sample(stages, query), &later.sample(stages, query), together, generator);
         let interval = shifts.iter().find(|shift| shift.measure == measure).and_then(|shift| shift.interval);
-        ComparedRow { query: query.cloned(), shifts, change: Change::of(interval, limit) }
+        let across = across(query);
+        ComparedRow { query: query.cloned(), shifts, change: rounds::settled(Change::of(interval, limit), across.as_ref()), across }
     };
     asked.into_iter().map(row).collect()
+}
+
+/// A percentile of a query in each of some rounds, as far as they have it.
+fn of_rounds<'a>(rounds: impl Iterator<Item = &'a RoundRows>, query: Option<&QueryName>, measure: Measure) -> Vec<f64> {
+    rounds.filter_map(|round| round.of(query)?.figure(measure)).collect()
 }
 
 /// What all rows say together. A query that is too rare for an interval does not decide; one whose interval reaches over
@@ -217,9 +241,6 @@ pub struct Repeats {
     pub answer: mann_whitney::Answer,
 }
 
-/// Fewer repeats of one version can never show a difference at 5 %.
-const FEWEST_REPEATS: usize = 4;
-
 impl Trend {
     /// The trend up to a run, from whatever is known of earlier ones. Runs of other loads, queries or systems are left out;
     /// the version of the system under test may differ.
@@ -245,7 +266,7 @@ fn repeats(runs: &[Past], measure: Measure, earlier: String, present: String) ->
     let against =
         |version: &str| -> Vec<f64> { runs.iter().filter(|past| past.fingerprint.version() == version).filter_map(|past| past.micros(measure)).collect() };
     let (before, after) = (against(&earlier), against(&present));
-    if earlier == present || before.len().min(after.len()) < FEWEST_REPEATS {
+    if earlier == present || before.len().min(after.len()) < rounds::FEWEST {
         return None;
     }
     let answer = mann_whitney::compare(&before, &after)?;

@@ -77,7 +77,8 @@ pub struct FrozenPlan {
     pub plan_generation: i64,
     /// SHA-256 over spec and queries, in hex: what is asked for, whoever asks.
     pub digest: String,
-    /// The TestPlan's spec as it was; the steps of a search are stages of it.
+    /// The TestPlan's spec as it was, but with the stages as they are carried out: the steps of a search are among them, and those of every round
+    /// ([`crate::load::rounds`]).
     pub spec: TestPlanSpec,
     /// The queries that run, in the order of the workload, with SQL in the engine's own placeholders.
     pub queries: Vec<Query>,

@@ -15,7 +15,7 @@ pub use limits::MOST_VUS_PER_WORKER;
 use crucible_crds::TestPlanSpec;
 
 pub use crate::problem::Problem;
-use crate::{contract::Query, load::with_steps, problem::Problems, workload};
+use crate::{contract::Query, load::{rounds, with_steps}, problem::Problems, workload};
 
 /// A plan that can be run.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +32,7 @@ pub struct Resolved {
 /// Everything that is wrong, at most [`crate::problem::MOST_PROBLEMS`], with the path of each field.
 pub fn resolve<T: AsRef<str>>(spec: &TestPlanSpec, texts: &[T]) -> Result<Resolved, Vec<Problem>> {
     let mut problems = Problems::default();
+    let carried_out = rounds::carried_out(spec);
     let spec = &with_steps(spec);
     limits::check(spec, &mut problems);
     faults::check(spec, &mut problems);
@@ -41,7 +42,7 @@ pub fn resolve<T: AsRef<str>>(spec: &TestPlanSpec, texts: &[T]) -> Result<Resolv
     });
     if !queries.is_empty() {
         limits::check_names(spec, &queries, &mut problems);
-        limits::check_size(spec, &queries, &mut problems);
+        limits::check_size(&carried_out, &queries, &mut problems);
     }
     let digest = digest(spec, &queries);
     problems.none_or(Resolved { queries, digest })

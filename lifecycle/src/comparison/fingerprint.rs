@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::{
     contract::FrozenPlan,
-    load::{arrivals_in_words, stage_in_words},
+    load::{arrivals_in_words, stages_in_words},
     plan::{HostPort, sha256_hex},
 };
 
@@ -121,8 +121,8 @@ fn resources(cpu: Option<&str>, memory: Option<&str>) -> String {
 
 /// What is asked of the load. The closed model's is as it was before there was another one, so that its digests stay.
 fn load_as_asked(load: &Load) -> serde_json::Value {
-    // The steps of a search are stages.
-    let Load { workers, model, arrivals, max_vus, stages, find_max: _, query_timeout, resources: _ } = load;
+    // The steps of a search are stages, and so are those of every round.
+    let Load { workers, model, arrivals, max_vus, stages, repeat: _, find_max: _, query_timeout, resources: _ } = load;
     match model {
         LoadModel::Closed => json!([workers, model, stages, query_timeout]),
         LoadModel::Open => json!([workers, model, stages, query_timeout, arrivals.unwrap_or_default(), max_vus]),
@@ -131,8 +131,7 @@ fn load_as_asked(load: &Load) -> serde_json::Value {
 
 fn in_words(plan: &FrozenPlan) -> String {
     let load = &plan.spec.load;
-    let stages: Vec<String> = load.stages.iter().map(stage_in_words).collect();
-    format!("{} workers, {}{}", load.workers, stages.join(", "), arrivals_in_words(load))
+    format!("{} workers, {}{}", load.workers, stages_in_words(&plan.spec), arrivals_in_words(load))
 }
 
 #[cfg(test)]

@@ -206,6 +206,32 @@ fn a_search_is_resolved_with_its_steps_as_stages() {
 }
 
 #[test]
+fn all_rounds_together_are_a_load_within_bounds() {
+    let resolved = |load: Value| {
+        let mut plan = plan();
+        plan["load"].as_object_mut().unwrap().extend(load.as_object().unwrap().clone());
+        resolve(&serde_json::from_value(plan).unwrap(), &[WORKLOAD]).map(|resolved| resolved.digest).map_err(|problems| problems[0].to_string())
+    };
+    assert!(resolved(json!({"repeat": 20})).is_ok());
+    assert_eq!(resolved(json!({"repeat": 1})), resolved(json!({})), "once is once");
+    assert_ne!(resolved(json!({"repeat": 2})), resolved(json!({})));
+    let long = json!([{"name": "steady", "duration": "8h1s", "vus": 8}]);
+    let many: Vec<Value> = (0..13).map(|number| json!({"name": format!("s{number}"), "duration": "1s", "vus": 8})).collect();
+    let cases = [
+        (json!({"repeat": 0}), "spec.load.repeat: there must be 1 to 20 rounds"),
+        (json!({"repeat": 21}), "spec.load.repeat: there must be 1 to 20 rounds"),
+        (json!({"repeat": 3, "stages": long}), "spec.load.repeat: the stages last 86403s together in 3 rounds; at most 24h are possible"),
+        (json!({"repeat": 10, "stages": many}), "spec.load.repeat: there are 130 stages in 10 rounds; at most 128 are possible"),
+    ];
+    for (load, expected) in cases {
+        assert_eq!(resolved(load.clone()).unwrap_err(), expected, "{load}");
+    }
+    let search = json!({"repeat": 2, "model": "open", "maxVus": 16, "findMax": {"from": 100, "to": 200},
+        "stages": [{"name": "warmup", "duration": "60s", "rate": 10, "measured": false}]});
+    assert_eq!(resolved(search).unwrap_err(), "spec.load.findMax: a search is not repeated: findMax goes without repeat");
+}
+
+#[test]
 fn a_limit_by_promql_is_about_something_that_is_asked() {
     let resolved = |slo: Value| {
         let mut plan = plan();

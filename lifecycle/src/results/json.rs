@@ -4,6 +4,7 @@
 //! sections have whole microseconds.
 
 mod comparison;
+mod rounds;
 
 use std::collections::BTreeMap;
 
@@ -174,6 +175,10 @@ fn crucible(report: &Report<'_>) -> Value {
             stage
         });
         sections["arrivals"] = json!({"measured": arrivals(&measured), "stages": stages.collect::<Vec<_>>()});
+    }
+    if let Some(rounds) = rounds::rounds(summary) {
+        sections["rounds"] = rounds;
+        sections["stagesOverRounds"] = summary.over_rounds.iter().filter(|of| of.query.is_none()).map(row).collect();
     }
     if let Some(found) = search(plan, summary) {
         sections["search"] = searched(&found);

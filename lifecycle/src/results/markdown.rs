@@ -1,16 +1,18 @@
 //! `summary.md`: the answer in the order in which people ask: what is the verdict and why, what was measured, what went
 //! wrong, and what exactly was run.
 
+mod rounds;
+
 use std::fmt::Write as _;
 
 use crucible_crds::Check;
 
 use super::{FaultFact, Latency, Recovery, Report, Resilience, Row, SampleGroup, Summary, resilience};
 use crate::{
-    comparison::{Comparison, Difference, Trend, interval_in_words},
+    comparison::{Comparison, Difference, Trend, interval_in_words, signed_percent},
     histogram::arrivals::ArrivalCounts,
     latency::{human, human_mean},
-    load::{arrivals_in_words, is_open, stage_in_words},
+    load::{arrivals_in_words, is_open, stages_in_words},
     statistics::bootstrap::Measure,
     verdict::{Search, Step, search},
 };
@@ -34,6 +36,7 @@ pub(super) fn summary(report: &Report<'_>) -> String {
     }
     table(&mut text, "Queries, measured stages", "query", summary.queries.iter().map(|row| (row.query.as_deref().unwrap_or_default().to_owned(), row)));
     table(&mut text, "Stages, all queries", "stage", summary.stages.iter().map(|row| (stage_name(row), row)));
+    rounds::rounds(&mut text, summary);
     if !facts.faults.is_empty() {
         faults(&mut text, &facts.faults, &resilience(plan, summary, &facts.faults));
         table(
@@ -201,7 +204,8 @@ fn compared(text: &mut String, comparison: &Comparison, trend: Option<&Trend>) {
         let name = row.query.as_deref().unwrap_or("all queries");
         let shifts: Vec<String> =
             row.shifts.iter().map(|shift| shift.interval.map_or_else(|| "–".to_owned(), |interval| interval_in_words(&interval))).collect();
-        line(text, &format!("| {} | {} | {} |", cell(name), shifts.join(" | "), row.change.as_str()));
+        let across = row.across.as_ref().map(|across| format!("; rounds {}, p = {:.3}", signed_percent(across.answer.change), across.answer.p)).unwrap_or_default();
+        line(text, &format!("| {} | {} | {}{across} |", cell(name), shifts.join(" | "), row.change.as_str()));
     }
     let newest = trend.and_then(|trend| Some((trend, trend.changes.last()?)));
     if let Some((trend, point)) = newest {
@@ -247,13 +251,12 @@ fn errors(text: &mut String, stages: &[Row], samples: &[SampleGroup]) {
 fn identity(text: &mut String, report: &Report<'_>) {
     let Report { plan, facts, collected_at, .. } = report;
     let target = &plan.spec.target;
-    let stages: Vec<String> = plan.spec.load.stages.iter().map(stage_in_words).collect();
     let rows = [
         ("run", format!("{}/{} ({})", plan.run.namespace, plan.run.name, plan.run.uid)),
         ("plan", format!("{} generation {}", plan.plan_name, plan.plan_generation)),
         ("plan digest", plan.digest.clone()),
         ("target", format!("{} at {}, database {}, TLS {:?}", target.engine.as_str(), target.endpoint, target.database, target.tls.mode)),
-        ("load", format!("{} workers: {}{}", plan.spec.load.workers, stages.join(", "), arrivals_in_words(&plan.spec.load))),
+        ("load", format!("{} workers: {}{}", plan.spec.load.workers, stages_in_words(&plan.spec), arrivals_in_words(&plan.spec.load))),
         ("results of", format!("{} of {} workers", facts.merged_workers, facts.expected_workers)),
         ("collected at", collected_at.to_string()),
     ];

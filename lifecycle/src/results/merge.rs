@@ -6,7 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{Latency, Point, Row, Series, Spectrum, Summary, Timeline, Window, WindowRow, WorkerRow, series::OpenSlot};
+use crucible_crds::{name::Label, test_plan::Stage};
+
+use super::{Latency, Point, RoundRows, Row, Series, Spectrum, Summary, Timeline, Window, WindowRow, WorkerRow, series::OpenSlot};
 use crate::{
     class::Class,
     contract::FrozenPlan,
@@ -15,7 +17,10 @@ use crate::{
         arrivals::{ArrivalCounts, Arrivals},
         log::{LineError, Record},
     },
-    load::is_open,
+    load::{
+        is_open,
+        rounds::{self, Round},
+    },
 };
 
 /// The most points of a timeline. A longer load has points of several seconds.
@@ -222,6 +227,8 @@ impl<'a> Merger<'a> {
                 .flat_map(|query| (0..seconds.len()).map(|stage| (*query, stage)))
                 .map(|(query, stage)| rows.row(Some(query), Some(stage), &[query], &[stage]))
                 .collect(),
+            rounds: rows.rounds(&queries),
+            over_rounds: rows.over_rounds(&queries),
             windows: self.windows.into_iter().map(|(window, by_class)| window_row(window, by_class, ended)).collect(),
             arrivals: self.arrivals,
             spectra: queries.iter().map(|query| rows.spectrum(Some(*query), &[*query], &measured)).collect(),
@@ -402,6 +409,29 @@ impl Rows<'_> {
             points: Spectrum::points_of(&answered(self.cells, queries, stages)),
             service: Spectrum::points_of(&answered(self.services, queries, stages)),
         }
+    }
+
+    /// The rows of each round, over its measured stages.
+    fn rounds(&self, queries: &[usize]) -> Vec<RoundRows> {
+        let of_round = |round: Round| {
+            let measured: Vec<usize> = round.stages.filter(|stage| self.plan.spec.load.stages.get(*stage).is_some_and(|stage| stage.measured)).collect();
+            let each = queries.iter().map(|query| self.row(Some(*query), None, &[*query], &measured));
+            RoundRows { number: round.number, rows: std::iter::once(self.row(None, None, queries, &measured)).chain(each).collect() }
+        };
+        rounds::rounds(&self.plan.spec).into_iter().map(of_round).collect()
+    }
+
+    /// The rows of each of the plan's stages over all rounds.
+    fn over_rounds(&self, queries: &[usize]) -> Vec<Row> {
+        let all = rounds::rounds(&self.plan.spec);
+        let once = rounds::stages_once(&self.plan.spec).iter().enumerate().filter(|_| !all.is_empty());
+        let of_stage = |(position, stage): (usize, &Stage)| {
+            let stages: Vec<usize> = all.iter().map(|round| round.stages.start + position).collect();
+            let name: Label = rounds::name_in_plan(&stage.name).into();
+            let named = |query: Option<usize>, queries: &[usize]| Row { stage: Some(name.clone()), ..self.row(query, None, queries, &stages) };
+            std::iter::once(named(None, queries)).chain(queries.iter().map(|query| named(Some(*query), &[*query]))).collect::<Vec<_>>()
+        };
+        once.flat_map(of_stage).collect()
     }
 
     /// The row of these queries in these stages.

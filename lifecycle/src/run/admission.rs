@@ -17,7 +17,7 @@ use crate::{
         token,
     },
     contract::{FrozenPlan, PROTOCOL, RunIdentity},
-    load::with_steps,
+    load::rounds::carried_out,
     notice::Severity,
     plan,
     seen::Seen,
@@ -107,7 +107,7 @@ fn resolve(observed: &Observed) -> Result<FrozenPlan, Refusal> {
         plan_name: name.to_string(),
         plan_generation: view.plan.metadata.generation.unwrap_or_default(),
         digest: resolved.digest,
-        spec: with_steps(&view.plan.spec),
+        spec: carried_out(&view.plan.spec),
         queries: resolved.queries,
     })
 }

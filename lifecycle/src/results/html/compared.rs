@@ -7,7 +7,7 @@ use super::{
     markup::{Column, TableRow, folded, section, shortened, table, text},
 };
 use crate::{
-    comparison::{ComparedRow, Comparison, Difference, Past, Repeats, Trend, interval_in_words, signed_percent},
+    comparison::{Across, ComparedRow, Comparison, Difference, Past, Repeats, Trend, interval_in_words, signed_percent},
     latency::human_mean,
     results::Report,
     statistics::{
@@ -140,11 +140,23 @@ fn row_table(rows: &[ComparedRow], deciding: Measure) -> String {
             Change::NoChange => ("", "not slower"),
             Change::NotEnoughData => ("open", "not enough data"),
         };
-        let cells = std::iter::once(text(name(row))).chain(row.shifts.iter().map(figure)).chain([word.to_owned()]).collect();
+        let rounds = row.across.as_ref().map(|across| format!("<br><span class=\"soft\">{}</span>", rounds_in_words(across))).unwrap_or_default();
+        let cells = std::iter::once(text(name(row))).chain(row.shifts.iter().map(figure)).chain([word.to_owned() + &rounds]).collect();
         TableRow { class, cells }
     };
     let head = [Column("query", false), Column("p50", true), Column("p95", true), Column("p99", true), Column("throughput", true), Column("answer", false)];
     table(&format!("Then and now; {} decides", deciding.as_str()), &head, rows.iter().map(row))
+}
+
+/// What the rounds of both say of the deciding percentile.
+fn rounds_in_words(across: &Across) -> String {
+    let Across { baseline, candidate, answer } = across;
+    format!("{baseline} and {candidate} rounds: {}, {}", signed_percent(answer.change), probability(answer.p))
+}
+
+/// How likely a difference is where there is none.
+fn probability(p: f64) -> String {
+    if p < 0.001 { "p &lt; 0.001".to_owned() } else { format!("p = {p:.3}") }
 }
 
 /// The runs of the plan over time, where there are several.
@@ -189,7 +201,7 @@ fn repeats_in_words(repeats: &Repeats) -> String {
         text(&candidate.0),
         signed_percent(answer.change),
         answer.u,
-        if answer.p < 0.001 { "p &lt; 0.001".to_owned() } else { format!("p = {:.3}", answer.p) }
+        probability(answer.p)
     )
 }
 
