@@ -120,6 +120,10 @@ pub struct TestRunStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 300))]
     pub sut: Option<String>,
+    /// The second system under test of a run whose arms are at two of them. The run holds the right to load both.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 300))]
+    pub second_sut: Option<String>,
     /// Where the run stands in the queue for its system under test.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub queue: Option<QueueStatus>,

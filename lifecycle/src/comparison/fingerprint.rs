@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
-    contract::FrozenPlan,
+    contract::{FrozenArm, FrozenPlan},
     load::{arrivals_in_words, stages_in_words},
     plan::{HostPort, sha256_hex},
 };
@@ -19,6 +19,8 @@ use crate::{
 /// The piece that is what a comparison is for, so that it may always differ.
 const VERSION: &str = "version";
 const UNKNOWN: &str = "not known";
+/// The piece of the variants that a run compares with each other.
+const ARMS: &str = "arms";
 
 /// What a run was asked for, piece by piece, in words short enough to be shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,7 +63,9 @@ impl Fingerprint {
             ("load", digest(&load_as_asked(load), &in_words(plan))),
             (VERSION, version.map_or(UNKNOWN, str::trim).chars().take(128).collect()),
         ];
-        Self { pieces: pieces.map(|(name, value)| (name.to_owned(), value)).into() }
+        // A plan without arms has no such piece, so that earlier fingerprints stay as they are.
+        let arms = (!plan.arms.is_empty()).then(|| (ARMS, digest(&json!(plan.arms), &arms_in_words(&plan.arms))));
+        Self { pieces: pieces.into_iter().chain(arms).map(|(name, value)| (name.to_owned(), value)).collect() }
     }
 
     /// The pieces by name.
@@ -113,6 +117,12 @@ fn sampling(results: &ResultsSpec) -> &'static str {
 fn broken(faults: &[Fault]) -> String {
     let names: Vec<&str> = faults.iter().map(|fault| &*fault.name).collect();
     if names.is_empty() { "none".to_owned() } else { digest(&json!(faults), &names.join(", ")) }
+}
+
+/// The arms with where they are: `now at mariadb:3306/shop, next at mariadb:3307/shop`.
+pub(crate) fn arms_in_words(arms: &[FrozenArm]) -> String {
+    let words = |arm: &FrozenArm| format!("{} at {}/{}", arm.name, arm.target.endpoint, arm.target.database);
+    arms.iter().map(words).collect::<Vec<_>>().join(", ")
 }
 
 fn resources(cpu: Option<&str>, memory: Option<&str>) -> String {

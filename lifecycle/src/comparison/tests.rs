@@ -193,6 +193,7 @@ fn runs_that_were_asked_for_something_else_are_no_part_of_a_trend() {
 #[test]
 fn what_may_differ_are_the_factors_that_a_plan_can_name() {
     let ask = Compare {
+        arms: None,
         baseline: Some(Baseline { run: None, label: Some("v".into()) }),
         metric: CompareMetric::P95,
         max_slowdown: 0.05,

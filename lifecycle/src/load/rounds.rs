@@ -1,11 +1,12 @@
 //! Rounds: the stages of a plan carried out several times in one load, so that its results tell how much the same system
 //! varies by itself. A frozen plan has the stages of all rounds, one after another, each with the number of its round in
-//! its name; which round is which follows from their order alone.
+//! its name; which round is which follows from their order alone. Where a plan has two arms the rounds are carried out against
+//! each in turn, A B B A and again: what grows or falls evenly over time is then the same in the middle of both.
 
 use std::{ops::Range, time::Duration};
 
 use crucible_crds::{
-    TestPlanSpec,
+    Arm, TestPlanSpec,
     test_plan::{Load, Stage},
 };
 
@@ -15,6 +16,8 @@ use super::with_steps;
 pub const MOST_STAGES: usize = 128;
 /// The most rounds of a load, whatever a plan says that nobody has checked.
 const MOST_ROUNDS: usize = 40;
+/// The arms of one block of rounds, by position.
+const BLOCK: [usize; 4] = [0, 1, 1, 0];
 /// Between the name of a stage and the number of its round. No stage of a plan has it in its name.
 const MARK: char = '#';
 
@@ -23,14 +26,30 @@ const MARK: char = '#';
 pub struct Round {
     /// Its number, from 1.
     pub number: usize,
+    /// Whom it asks, by position among the plan's arms; nothing where there are none.
+    pub arm: Option<usize>,
     /// Its stages by their positions in the frozen plan.
     pub stages: Range<usize>,
 }
 
-/// How many rounds a load has.
+/// The arms of a plan; none where it has none.
+#[must_use]
+pub fn arms(spec: &TestPlanSpec) -> &[Arm] {
+    spec.compare.as_ref().and_then(|compare| compare.arms.as_deref()).unwrap_or_default()
+}
+
+/// How many rounds a load has. With arms `repeat` counts pairs of them, which are rounded up to whole blocks.
 #[must_use]
 pub fn count(spec: &TestPlanSpec) -> usize {
-    usize::try_from(spec.load.repeat).unwrap_or(usize::MAX).clamp(1, MOST_ROUNDS)
+    let repeat = usize::try_from(spec.load.repeat).unwrap_or(usize::MAX).clamp(1, MOST_ROUNDS);
+    let rounds = if arms(spec).is_empty() { repeat } else { (2 * repeat).next_multiple_of(BLOCK.len()) };
+    rounds.min(MOST_ROUNDS)
+}
+
+/// Whom the stage at this position of a frozen plan asks, by position among its arms; nothing where there are none.
+#[must_use]
+pub fn arm_of_stage(spec: &TestPlanSpec, stage: usize) -> Option<usize> {
+    rounds(spec).into_iter().find(|round| round.stages.contains(&stage))?.arm
 }
 
 /// A plan whose stages are the load as it is carried out: with the steps of its search, and with the stages of every round. A fault that
@@ -58,7 +77,8 @@ pub fn rounds(spec: &TestPlanSpec) -> Vec<Round> {
         return Vec::new();
     }
     let each = stages / count;
-    (0..count).map(|index| Round { number: index + 1, stages: index * each..(index + 1) * each }).collect()
+    let arm = |index: usize| (!arms(spec).is_empty()).then(|| BLOCK[index % BLOCK.len()]);
+    (0..count).map(|index| Round { number: index + 1, arm: arm(index), stages: index * each..(index + 1) * each }).collect()
 }
 
 /// What a stage is called in a round.
@@ -129,6 +149,21 @@ mod tests {
         assert_eq!(numbered, [(1, 0..2), (2, 2..4), (3, 4..6)]);
         assert_eq!(stages_once(&frozen).iter().map(|stage| name_in_plan(&stage.name)).collect::<Vec<_>>(), ["warmup", "steady"]);
         assert_eq!(length(&plan), Duration::from_secs(90));
+    }
+
+    #[test]
+    fn arms_take_turns_in_whole_blocks() {
+        let turns = |repeat: u32| {
+            let mut spec = spec(json!({"repeat": repeat}));
+            spec.compare = serde_json::from_value(json!({"arms": [{"name": "a"}, {"name": "b", "database": "other"}]})).unwrap();
+            let frozen = carried_out(&spec);
+            let rounds = rounds(&frozen);
+            assert!((0..frozen.load.stages.len()).all(|stage| arm_of_stage(&frozen, stage) == rounds[stage / 2].arm));
+            rounds.iter().map(|round| ["A", "B"][round.arm.unwrap()]).collect::<String>()
+        };
+        let blocks = [1, 2, 3, 4, 20].map(turns);
+        assert_eq!(blocks, ["ABBA".to_owned(), "ABBA".to_owned(), "ABBAABBA".to_owned(), "ABBAABBA".to_owned(), "ABBA".repeat(10)]);
+        assert_eq!(arm_of_stage(&carried_out(&spec(json!({"repeat": 2}))), 0), None);
     }
 
     #[test]

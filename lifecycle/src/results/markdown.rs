@@ -9,7 +9,7 @@ use crucible_crds::Check;
 
 use super::{FaultFact, Latency, Recovery, Report, Resilience, Row, SampleGroup, Summary, resilience};
 use crate::{
-    comparison::{Comparison, Difference, Trend, interval_in_words, signed_percent},
+    comparison::{Comparison, Difference, Trend, arms_in_words, interval_in_words, signed_percent},
     histogram::arrivals::ArrivalCounts,
     latency::{human, human_mean},
     load::{arrivals_in_words, is_open, stages_in_words},
@@ -36,7 +36,7 @@ pub(super) fn summary(report: &Report<'_>) -> String {
     }
     table(&mut text, "Queries, measured stages", "query", summary.queries.iter().map(|row| (row.query.as_deref().unwrap_or_default().to_owned(), row)));
     table(&mut text, "Stages, all queries", "stage", summary.stages.iter().map(|row| (stage_name(row), row)));
-    rounds::rounds(&mut text, summary);
+    rounds::rounds(&mut text, plan, summary);
     if !facts.faults.is_empty() {
         faults(&mut text, &facts.faults, &resilience(plan, summary, &facts.faults));
         table(
@@ -186,8 +186,11 @@ fn faults(text: &mut String, faults: &[FaultFact], numbers: &[Resilience]) {
 }
 
 fn compared(text: &mut String, comparison: &Comparison, trend: Option<&Trend>) {
-    let Comparison { asked, required: _, measure, limit: _, baseline, differences, obstacle, rows, earlier: _, change } = comparison;
+    let Comparison { asked, arms, required: _, measure, limit: _, baseline, differences, obstacle, rows, earlier: _, change } = comparison;
     line(text, &format!("\n## Comparison: {}\n", change.as_str()));
+    if let Some([first, second]) = arms {
+        line(text, &format!("Of arm {} with arm {}, asked in turns.", cell(second), cell(first)));
+    }
     match (obstacle, baseline) {
         (None, Some(past)) => line(text, &format!("With the {} ({}), begun {}.", cell(asked), cell(&past.run_id), past.started_at)),
         (Some(obstacle), _) => line(text, &format!("Nothing was compared: {}.", cell(obstacle))),
@@ -257,11 +260,12 @@ fn identity(text: &mut String, report: &Report<'_>) {
         ("plan digest", plan.digest.clone()),
         ("target", format!("{} at {}, database {}, TLS {:?}", target.engine.as_str(), target.endpoint, target.database, target.tls.mode)),
         ("load", format!("{} workers: {}{}", plan.spec.load.workers, stages_in_words(&plan.spec), arrivals_in_words(&plan.spec.load))),
+        ("arms", arms_in_words(&plan.arms)),
         ("results of", format!("{} of {} workers", facts.merged_workers, facts.expected_workers)),
         ("collected at", collected_at.to_string()),
     ];
     line(text, "\n## What was run\n\n| | |\n|---|---|");
-    for (name, value) in rows {
+    for (name, value) in rows.into_iter().filter(|(_, value)| !value.is_empty()) {
         line(text, &format!("| {name} | {} |", cell(&value)));
     }
 }

@@ -416,7 +416,7 @@ impl Rows<'_> {
         let of_round = |round: Round| {
             let measured: Vec<usize> = round.stages.filter(|stage| self.plan.spec.load.stages.get(*stage).is_some_and(|stage| stage.measured)).collect();
             let each = queries.iter().map(|query| self.row(Some(*query), None, &[*query], &measured));
-            RoundRows { number: round.number, rows: std::iter::once(self.row(None, None, queries, &measured)).chain(each).collect() }
+            RoundRows { number: round.number, arm: round.arm, rows: std::iter::once(self.row(None, None, queries, &measured)).chain(each).collect() }
         };
         rounds::rounds(&self.plan.spec).into_iter().map(of_round).collect()
     }

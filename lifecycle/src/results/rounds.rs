@@ -1,5 +1,7 @@
 //! The rounds of a load, and how much they differ: what the same system varies by itself from one round to the next.
 
+use std::collections::BTreeSet;
+
 use crucible_crds::name::QueryName;
 
 use super::{Latency, Row, Summary};
@@ -10,6 +12,8 @@ use crate::statistics::bootstrap::Measure;
 pub struct RoundRows {
     /// The round's number, from 1.
     pub number: usize,
+    /// Whom it asked, by position among the plan's arms; nothing where there are none.
+    pub arm: Option<usize>,
     /// All queries together, then each in the plan's order.
     pub rows: Vec<Row>,
 }
@@ -70,6 +74,8 @@ impl Spread {
 /// How the figures of one query are spread over the rounds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SpreadRow {
+    /// The arm whose rounds these are, by position; nothing where there are none.
+    pub arm: Option<usize>,
     /// The query; nothing for all of them.
     pub query: Option<QueryName>,
     /// Queries answered without error per second, p50, p95 and p99 in microseconds, each with what it is about.
@@ -78,18 +84,21 @@ pub struct SpreadRow {
     pub error_rate: Option<Spread>,
 }
 
-/// The spread of all queries together, then of each, over the rounds; nothing where there are none.
+/// The spread of all queries together, then of each, over the rounds; arm by arm, where there are arms. Nothing where there are no rounds.
 #[must_use]
 pub fn spreads(summary: &Summary) -> Vec<SpreadRow> {
-    spread_over(&summary.rounds.iter().collect::<Vec<_>>())
+    let arms: BTreeSet<Option<usize>> = summary.rounds.iter().map(|round| round.arm).collect();
+    let of_arm = |arm: Option<usize>| summary.rounds.iter().filter(|round| round.arm == arm).collect::<Vec<_>>();
+    arms.into_iter().flat_map(|arm| spread_over(arm, &of_arm(arm))).collect()
 }
 
-fn spread_over(rounds: &[&RoundRows]) -> Vec<SpreadRow> {
+fn spread_over(arm: Option<usize>, rounds: &[&RoundRows]) -> Vec<SpreadRow> {
     let Some(first) = rounds.first() else { return Vec::new() };
     let of_query = |row: &Row| {
         let rows: Vec<&Row> = rounds.iter().filter_map(|round| round.of(row.query.as_ref())).collect();
         let spread = |measure| Some((measure, Spread::of(rows.iter().filter_map(|row| row.figure(measure)).collect())?));
         SpreadRow {
+            arm,
             query: row.query.clone(),
             measures: Measure::ALL.into_iter().filter_map(spread).collect(),
             error_rate: Spread::of(rows.iter().filter(|row| row.ended() > 0).map(|row| row.error_rate()).collect()),

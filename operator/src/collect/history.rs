@@ -3,7 +3,7 @@
 
 use crucible_crds::test_plan::Compare;
 use crucible_lifecycle::{
-    comparison::{Candidate, Comparison, Fingerprint, Found, Past, Shelf, Trend, compare},
+    comparison::{Candidate, Comparison, Fingerprint, Found, Past, Shelf, Trend, compare, compare_arms},
     contract::FrozenPlan,
     results::{Facts, Series, Summary},
 };
@@ -47,6 +47,14 @@ pub(super) async fn answer(vault: &dyn Vault, plan: &FrozenPlan, asked: &Compare
     let comparison = tokio::task::spawn_blocking(work).await.map_err(|error| Error::Compare(error.to_string()))?;
     let trend = trend(vault, plan, asked, facts, summary, baseline.as_ref()).await?;
     Ok(Answer { comparison, trend })
+}
+
+/// Compares the two arms of a run with each other, for which no earlier one is needed.
+pub(super) async fn between_arms(plan: &FrozenPlan, asked: &Compare, summary: &Summary) -> Result<Option<Answer>, Error> {
+    let (series, rounds, plan, asked) = (summary.series.clone(), summary.rounds.clone(), plan.clone(), asked.clone());
+    let work = move || compare_arms(&asked, &plan, &series, &rounds);
+    let comparison = tokio::task::spawn_blocking(work).await.map_err(|error| Error::Compare(error.to_string()))?;
+    Ok(comparison.map(|comparison| Answer { comparison, trend: None }))
 }
 
 /// The earlier run that is asked for: the newest on its shelf that began before this one.

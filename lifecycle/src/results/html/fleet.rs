@@ -2,6 +2,7 @@
 
 use super::markup::{Column, TableRow, folded, grouped, section, shortened, table, text};
 use crate::{
+    comparison::arms_in_words,
     contract::Query,
     latency::human,
     load::{arrivals_in_words, stages_in_words},
@@ -95,10 +96,11 @@ pub(super) fn identity(report: &Report<'_>) -> String {
         ("version", facts.server_version.clone().unwrap_or_else(|| "not known".to_owned())),
         ("connections", tls.to_owned()),
         ("load", format!("{} workers: {}{}", load.workers, stages_in_words(&plan.spec), arrivals_in_words(load))),
+        ("arms", arms_in_words(&plan.arms)),
         ("query time-out", load.query_timeout.to_string()),
         ("collected at", format!("{collected_at:.0}")),
     ];
-    let rows = rows.iter().map(|(name, value)| TableRow::from(vec![(*name).to_owned(), text(value)]));
+    let rows = rows.iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| TableRow::from(vec![(*name).to_owned(), text(value)]));
     let again = format!(
         "kubectl create -n {} -f - <<EOF\napiVersion: crucible.dev/v1alpha1\nkind: TestRun\nmetadata: {{generateName: {}-}}\nspec: {{planRef: {{name: {}}}}}\nEOF",
         plan.run.namespace, plan.plan_name, plan.plan_name

@@ -12,9 +12,9 @@ use crate::{
 
 /// The comparison with one earlier run.
 pub(super) fn comparison(comparison: &Comparison) -> Value {
-    let Comparison { asked, required, measure, limit, baseline, differences, obstacle, rows, earlier: _, change } = comparison;
+    let Comparison { asked, arms, required, measure, limit, baseline, differences, obstacle, rows, earlier: _, change } = comparison;
     json!({
-        "asked": asked, "required": required, "metric": measure.as_str(), "maxSlowdown": limit, "change": change, "obstacle": obstacle,
+        "asked": asked, "arms": arms, "required": required, "metric": measure.as_str(), "maxSlowdown": limit, "change": change, "obstacle": obstacle,
         "baseline": baseline, "differences": differences, "rows": rows.iter().map(row).collect::<Vec<_>>(),
     })
 }

@@ -1,19 +1,22 @@
 //! The section about rounds: the figures of each, and how much they differ.
 
+use crucible_crds::name::Label;
 use serde_json::{Map, Value, json};
 
 use crate::{
+    contract::FrozenPlan,
     results::{RoundRows, Row, Spread, SpreadRow, Summary, spreads},
     statistics::bootstrap::Measure,
 };
 
 /// The rounds of a load; nothing where it has none.
-pub(super) fn rounds(summary: &Summary) -> Option<Value> {
-    let round = |RoundRows { number, rows }: &RoundRows| json!({"round": number, "rows": rows.iter().map(row).collect::<Vec<_>>()});
+pub(super) fn rounds(plan: &FrozenPlan, summary: &Summary) -> Option<Value> {
+    let name = |arm: Option<usize>| arm.and_then(|arm| plan.arms.get(arm)).map(|arm| &arm.name);
+    let round = |RoundRows { number, arm, rows }: &RoundRows| json!({"round": number, "arm": name(*arm), "rows": rows.iter().map(row).collect::<Vec<_>>()});
     (!summary.rounds.is_empty()).then(|| {
         json!({
             "count": summary.rounds.len(), "rounds": summary.rounds.iter().map(round).collect::<Vec<_>>(),
-            "spread": spreads(summary).iter().map(spread_row).collect::<Vec<_>>(),
+            "spread": spreads(summary).iter().map(|row| spread_row(row, name(row.arm))).collect::<Vec<_>>(),
         })
     })
 }
@@ -26,10 +29,11 @@ fn row(row: &Row) -> Value {
     })
 }
 
-fn spread_row(row: &SpreadRow) -> Value {
-    let SpreadRow { query, measures, error_rate } = row;
+fn spread_row(row: &SpreadRow, name: Option<&Label>) -> Value {
+    let SpreadRow { arm: _, query, measures, error_rate } = row;
     let mut fields: Map<String, Value> = measures.iter().map(|(measure, of)| (key(*measure).to_owned(), spread(of))).collect();
     fields.insert("query".to_owned(), json!(query));
+    fields.insert("arm".to_owned(), json!(name));
     fields.insert("errorRate".to_owned(), json!(error_rate.as_ref().map(spread)));
     fields.into()
 }

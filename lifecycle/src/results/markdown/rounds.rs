@@ -2,26 +2,29 @@
 
 use super::{cell, line, table};
 use crate::{
+    contract::FrozenPlan,
     latency::human_mean,
     results::{Spread, SpreadRow, Summary, spreads},
     statistics::bootstrap::Measure,
 };
 
 /// Writes nothing where there are no rounds.
-pub(super) fn rounds(text: &mut String, summary: &Summary) {
+pub(super) fn rounds(text: &mut String, plan: &FrozenPlan, summary: &Summary) {
     if summary.rounds.is_empty() {
         return;
     }
-    table(text, "Rounds, all queries", "round", summary.rounds.iter().filter_map(|round| Some((round.number.to_string(), round.of(None)?))));
+    let name = |arm: Option<usize>| arm.and_then(|arm| plan.arms.get(arm)).map(|arm| format!(", arm {}", arm.name)).unwrap_or_default();
+    let each = summary.rounds.iter().filter_map(|round| Some((format!("{}{}", round.number, name(round.arm)), round.of(None)?)));
+    table(text, "Rounds, all queries", "round", each);
     line(text, "\nFrom round to round: the smallest, the middle and the largest, and the coefficient of variation.");
     line(text, "\n| query | per second | p50 | p95 | p99 | error rate |\n|---|---:|---:|---:|---:|---:|");
-    for SpreadRow { query, measures, error_rate } in spreads(summary) {
+    for SpreadRow { arm, query, measures, error_rate } in spreads(summary) {
         let of = |wanted: Measure| measures.iter().find(|(measure, _)| *measure == wanted).map_or_else(|| "–".to_owned(), |(_, of)| in_words(of, human_mean));
         let rate = measures.iter().find(|(measure, _)| *measure == Measure::Throughput);
         let rate = rate.map_or_else(|| "–".to_owned(), |(_, of)| in_words(of, |value| format!("{value:.1}")));
         let errors = error_rate.map_or_else(|| "–".to_owned(), |of| in_words(&of, |share| format!("{:.4} %", share * 100.0)));
         let [p50, p95, p99] = [Measure::P50, Measure::P95, Measure::P99].map(of);
-        line(text, &format!("| {} | {rate} | {p50} | {p95} | {p99} | {errors} |", cell(query.as_deref().unwrap_or("all queries"))));
+        line(text, &format!("| {} | {rate} | {p50} | {p95} | {p99} | {errors} |", cell(query.as_deref().unwrap_or("all queries")) + &cell(&name(arm))));
     }
 }
 
