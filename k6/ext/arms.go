@@ -123,7 +123,7 @@ func (s *session) dropAll() {
 	}
 }
 
-// received is how many bytes the connections to all sides have read.
+// receivedByAll is how many bytes the connections to all sides have read.
 func (r *run) receivedByAll() uint64 {
 	var sum uint64
 	for i := range r.sides {

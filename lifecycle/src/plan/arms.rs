@@ -100,3 +100,6 @@ fn name_of(binding: &Binding) -> &str {
         Binding::IntRange { name, .. } | Binding::Choice { name, .. } => name,
     }
 }
+
+#[cfg(test)]
+mod tests;
