@@ -6,6 +6,7 @@
 
 #![allow(clippy::duplicated_attributes, reason = "print columns repeat their type; the lint reads each list of them as one attribute")]
 
+pub mod arms;
 pub mod chaos;
 pub mod cluster_spec;
 pub mod condition;
@@ -20,6 +21,7 @@ pub mod test_run;
 pub mod verdict;
 mod yaml;
 
+pub use arms::Arm;
 pub use condition::{ConditionType, Reason};
 pub use duration::Duration;
 pub use fault::Fault;

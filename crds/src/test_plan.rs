@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    arms::Arm,
     duration::Duration,
     fault::Fault,
     fixture::FixtureUse,
@@ -50,7 +51,13 @@ use crate::{
 #[x_kube(
     crates(kube_core = "::kube_core"),
     validation = Rule::new("!has(self.faults) || self.faults.all(f, self.faults.filter(g, g.name == f.name).size() == 1)").message("fault names must be unique"),
-    validation = Rule::new("!has(self.slos) || self.slos.all(s, !has(s.fault) || (has(self.faults) && self.faults.exists(f, f.name == s.fault)))").message("a limit's fault must be one of the plan's faults")
+    validation = Rule::new("!has(self.slos) || self.slos.all(s, !has(s.fault) || (has(self.faults) && self.faults.exists(f, f.name == s.fault)))").message("a limit's fault must be one of the plan's faults"),
+    validation = Rule::new("!has(self.compare) || !has(self.compare.arms) || !has(self.load.findMax)").message("arms go without findMax: a search is not repeated"),
+    validation = Rule::new("!has(self.compare) || !has(self.compare.arms) || !has(self.faults) || self.faults.size() == 0").message("arms go without faults: a fault would hit one of them alone"),
+    validation = Rule::new("!has(self.compare) || !has(self.compare.arms) || !self.compare.arms.exists(a, has(a.endpoint) || has(a.database)) || !has(self.fixtures) || self.fixtures.size() == 0").message("fixtures are loaded into target alone: arms with another endpoint or database go without them"),
+    validation = Rule::new("!has(self.compare) || !has(self.compare.arms) || !self.compare.arms.exists(a, has(a.endpoint) || has(a.database)) || !has(self.workload.invariants) || self.workload.invariants.size() == 0").message("invariants are asked of target alone: arms with another endpoint or database go without them"),
+    validation = Rule::new("!has(self.compare) || !has(self.compare.arms) || self.load.stages.size() * (((has(self.load.repeat) ? self.load.repeat : 1) + 1) / 2 * 4) <= 128").message("a load has at most 128 stages, those of all rounds of both arms together"),
+    validation = Rule::new("!has(self.compare) || !has(self.compare.arms) || self.load.stages.map(s, duration(s.duration).getSeconds()).sum() * (((has(self.load.repeat) ? self.load.repeat : 1) + 1) / 2 * 4) <= 86400").message("the stages must not last longer than 24h together, those of all rounds of both arms")
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TestPlanSpec {
@@ -82,7 +89,7 @@ pub struct TestPlanSpec {
     /// What is read about the system under test besides.
     #[serde(default, skip_serializing_if = "Observe::is_empty")]
     pub observe: Observe,
-    /// The earlier run that the results are compared with, and how much slower they may be. Without it nothing is compared.
+    /// What the results are compared with, an earlier run or each other's, and how much slower they may be. Without it nothing is compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compare: Option<Compare>,
     /// What is kept of a run.
@@ -356,7 +363,9 @@ pub struct RowsCheck {
     validation = Rule::new("!has(self.findMax) || self.stages.all(s, has(s.measured) && !s.measured)").message("the stages before a search are not measured"),
     validation = Rule::new("self.stages.all(s, self.stages.filter(t, t.name == s.name).size() == 1)").message("stage names must be unique"),
     validation = Rule::new("self.stages.all(s, duration(s.duration) >= duration('1s'))").message("every stage must last at least 1s"),
-    validation = Rule::new("self.stages.map(s, duration(s.duration).getSeconds()).sum() <= 86400").message("the stages must not last longer than 24h together"),
+    validation = Rule::new("self.stages.map(s, duration(s.duration).getSeconds()).sum() * (has(self.repeat) ? self.repeat : 1) <= 86400").message("the stages must not last longer than 24h together, those of all rounds"),
+    validation = Rule::new("self.stages.size() * (has(self.repeat) ? self.repeat : 1) <= 128").message("a load has at most 128 stages, those of all rounds together"),
+    validation = Rule::new("!has(self.findMax) || !has(self.repeat) || self.repeat == 1").message("a search is not repeated: findMax goes without repeat"),
     validation = Rule::new("duration(self.queryTimeout) > duration('0s') && duration(self.queryTimeout) <= duration('1h')").message("queryTimeout must be above 0s and at most 1h")
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -378,6 +387,13 @@ pub struct Load {
     /// The stages, one after another.
     #[schemars(length(min = 1, max = 32))]
     pub stages: Vec<Stage>,
+    /// How often the stages are carried out, one round after another, by the same workers over the same connections: 1 to 20. The stages of a
+    /// round are called `steady#1`, `steady#2` and so on; a limit that names a stage is about all rounds of it. Results tell the figures of each round
+    /// and how much they differ, which is how much this system varies without being changed. With `compare.arms` it counts pairs of rounds, one of each arm;
+    /// the pairs make whole blocks A B B A, so an odd number is rounded up to the next even one: 1 is 2 rounds of each arm, 3 is 4.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    #[schemars(range(min = 1, max = 20))]
+    pub repeat: u32,
     /// In the open model, searches for the highest rate that keeps every limit of `slos`: after the stages, which are its warm-up, the rate goes up in steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub find_max: Option<FindMax>,
@@ -563,7 +579,7 @@ pub struct Slo {
     /// Only this query; without it, all queries together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub query: Option<QueryName>,
-    /// Only this stage; without it, all measured stages together.
+    /// Only this stage, all rounds of it; without it, all measured stages together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<Label>,
     /// Which fault the limit is about, for `recoveryTime`, `timeToFirstError`, `longestGap` and `during`.
@@ -719,13 +735,26 @@ pub enum AbortMetric {
     P99,
 }
 
-/// The earlier run that the results are compared with, and how much slower they may be.
+/// What the results are compared with, and how much slower they may be: with those of an earlier run or, where there are `arms`, with each other.
 ///
 /// Only runs that were asked for the same thing are compared: what differs besides the version of the system under test is
 /// named, and unless `mayDiffer` allows it nothing is compared.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[x_kube(
+    crates(kube_core = "::kube_core"),
+    validation = Rule::new("!has(self.arms) || self.arms[0].name != self.arms[1].name").message("the two arms must have different names"),
+    validation = Rule::new("!has(self.arms) || !has(self.baseline)").message("arms are compared with each other: they go without baseline"),
+    validation = Rule::new("!has(self.arms) || !has(self.mayDiffer) || self.mayDiffer.size() == 0").message("arms are compared with each other: they go without mayDiffer")
+)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Compare {
+    /// Two variants that the run itself compares, A and B in this order: its stages are carried out against each in turn, A B B A and so on as `load.repeat` says, so that
+    /// what changes over time changes both. Each virtual user has a connection to both before the start. Stages that are not measured are there in every round: a first one
+    /// lets the system settle after each switch. The second arm may be slower than the first by `maxSlowdown`. Limits and the headline are about both together. No earlier
+    /// run is looked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 2))]
+    pub arms: Option<Vec<Arm>>,
     /// The earlier run. Without it, it is the newest run of this plan that has passed; the first run of a plan then has nothing to be compared with, which is no failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<Baseline>,
@@ -889,6 +918,11 @@ pub struct TestPlanStatus {
 
 fn one() -> u32 {
     1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde wants it")]
+fn is_one(value: &u32) -> bool {
+    *value == one()
 }
 
 fn ten() -> u32 {

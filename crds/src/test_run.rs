@@ -120,6 +120,10 @@ pub struct TestRunStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 300))]
     pub sut: Option<String>,
+    /// The second system under test of a run whose arms are at two of them. The run holds the right to load both.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 300))]
+    pub second_sut: Option<String>,
     /// Where the run stands in the queue for its system under test.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub queue: Option<QueueStatus>,
@@ -148,9 +152,9 @@ pub struct TestRunStatus {
     /// When the run reached its end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub completed_at: Option<MicroTime>,
-    /// The stage that the load is in.
+    /// The stage that the load is in; in a load with rounds with the number of the round, for example `steady#2`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 63))]
+    #[schemars(length(max = 68))]
     pub stage: Option<String>,
     /// How much of the load has passed, for example `42%`; before it, how much of the datasets is loaded, for example `fixtures 42%`.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -5,6 +5,8 @@ mod table;
 
 #[path = "stories/api_server.rs"]
 mod api_server;
+#[path = "stories/arms.rs"]
+mod arms;
 #[path = "stories/bad_input.rs"]
 mod bad_input;
 #[path = "stories/chart.rs"]

@@ -118,7 +118,8 @@ func (s *session) awaitArrival() bool {
 // serve sends the query of the arrival that this session holds, over a new connection where it has none.
 func (s *session) serve() {
 	s.stage = s.arrival.stage
-	query := s.run.mix.pick(&s.dice)
+	s.face(s.run.plan.Stages[s.stage].Arm)
+	query := s.side.mix.pick(&s.dice)
 	if s.conn == nil {
 		s.reconnect(query)
 	}
@@ -130,7 +131,7 @@ func (s *session) serve() {
 // send is step for the open model, with a connection at hand. The two are kept apart because nothing may be asked twice
 // on the way of a query.
 func (s *session) send(query int) {
-	s.args = s.run.mix.bind(&s.dice, query, s.args)
+	s.args = s.side.mix.bind(&s.dice, query, s.args)
 	s.makeRoom()
 
 	start := s.run.now()

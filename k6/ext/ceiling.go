@@ -62,7 +62,7 @@ func measureCeiling(model string, length time.Duration) (ceiling, error) {
 		p.Stages[0].VUs, p.Stages[0].RateMillis = 0, maxRateMillis
 		p.Open = &openModel{Arrivals: arrivalsRegular, MaxVUs: sessions}
 	}
-	r, err := newRun(p, nothing{}, "")
+	r, err := newRun(p, []engine.Engine{nothing{}}, "")
 	if err != nil {
 		return ceiling{}, err
 	}

@@ -33,6 +33,7 @@ type plan struct {
 	} `json:"target"`
 	Queries           []query    `json:"queries"`
 	Stages            []stage    `json:"stages"`
+	Arms              []arm      `json:"arms"` // of a run that compares two variants
 	Open              *openModel `json:"open"` // absent in the closed model
 	QueryTimeoutNanos int64      `json:"queryTimeoutNanos"`
 	DrainNanos        int64      `json:"drainNanos"`
@@ -70,6 +71,7 @@ type stage struct {
 	RateMillis    int64  `json:"rateMillis"` // of the open model: thousandths of an arrival per second, of the whole fleet
 	Ramp          bool   `json:"ramp"`
 	Measured      bool   `json:"measured"`
+	Arm           int    `json:"arm"` // whom it asks, by position
 }
 
 // openModel is what only a plan of the open model has.
@@ -126,6 +128,9 @@ func (p *plan) validate() error {
 		if s.DurationNanos <= 0 || s.VUs < 0 || s.VUs > maxVUs {
 			return fmt.Errorf("stage %q has duration %d ns and %d VUs", s.Name, s.DurationNanos, s.VUs)
 		}
+	}
+	if err := p.validateArms(); err != nil {
+		return err
 	}
 	return p.validateOpen()
 }

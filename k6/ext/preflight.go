@@ -19,39 +19,45 @@ const (
 	connectAtOnce  = 16
 )
 
-// connect gives every VU its connection with every statement prepared. The first one answers for all: only when it
-// works are the others opened, so that a wrong password is tried once and not once per VU.
+// connect gives every VU its connection, one to each arm, with every statement prepared. The first VU answers for all: only when
+// its connections work are the others opened, so that a wrong password is tried once and not once per VU.
 func (r *run) connect() *preflightMessage {
-	first, err := r.connectPatiently()
+	first := make([]engine.Conn, len(r.sides))
+	for arm := range r.sides {
+		conn, err := r.connectPatiently(arm)
+		if err != nil {
+			return r.refuse(arm, err, "")
+		}
+		first[arm] = conn
+		r.sessions[0].keep(arm, conn)
+	}
+	version, settings, err := r.described(first)
 	if err != nil {
-		return r.refuse(err, "")
+		return r.refusal(r.sides[0].engine.Refusal(err), "", err.Error())
 	}
-	version, settings, err := r.engine.Describe(r.connecting, first)
-	if err != nil {
-		return r.refuse(err, "")
+	for arm, conn := range first {
+		if refusal := r.prepareChecked(arm, conn); refusal != nil {
+			r.sessions[0].dropAll()
+			return refusal
+		}
 	}
-	if refusal := r.prepareChecked(first); refusal != nil {
-		first.Close()
-		return refusal
-	}
-	r.sessions[0].use(first)
 	if err := r.wire.send(preflightMessage{Type: "preflight", OK: true, ServerVersion: version, Settings: settings}); err != nil {
 		r.halt(whyOrder)
-		return r.refuse(err, "")
+		return r.refusal(r.sides[0].engine.Refusal(err), "", err.Error())
 	}
 	return r.connectOthers()
 }
 
 // connectPatiently tries a few times: a Service may be a moment behind its pod.
-func (r *run) connectPatiently() (engine.Conn, error) {
+func (r *run) connectPatiently(arm int) (engine.Conn, error) {
 	budget, cancel := context.WithTimeout(r.connecting, connectBudget)
 	defer cancel()
 	for try := 1; ; try++ {
-		conn, err := r.connectOnce(budget)
+		conn, err := r.connectOnce(arm, budget)
 		if err == nil {
 			return conn, nil
 		}
-		if try == connectTries || budget.Err() != nil || r.engine.Refusal(err) != engine.Unreachable || r.stopping.Load() {
+		if try == connectTries || budget.Err() != nil || r.sides[arm].engine.Refusal(err) != engine.Unreachable || r.stopping.Load() {
 			return nil, err
 		}
 		select {
@@ -62,18 +68,18 @@ func (r *run) connectPatiently() (engine.Conn, error) {
 	}
 }
 
-func (r *run) connectOnce(budget context.Context) (engine.Conn, error) {
+func (r *run) connectOnce(arm int, budget context.Context) (engine.Conn, error) {
 	attempt, cancel := context.WithTimeout(budget, connectAttempt)
 	defer cancel()
-	return r.engine.Connect(attempt)
+	return r.sides[arm].engine.Connect(attempt)
 }
 
 // prepareChecked compares the placeholders that the server sees with the parameters that the plan binds.
-func (r *run) prepareChecked(conn engine.Conn) *preflightMessage {
+func (r *run) prepareChecked(arm int, conn engine.Conn) *preflightMessage {
 	for i, q := range r.plan.Queries {
 		parameters, err := conn.Prepare(i)
 		if err != nil {
-			return r.refuse(err, q.Name)
+			return r.refuse(arm, err, q.Name)
 		}
 		if parameters >= 0 && parameters != len(q.Bindings) {
 			return r.refusal(engine.QueryInvalid, q.Name, fmt.Sprintf("the server sees %d placeholders, the plan binds %d parameters", parameters, len(q.Bindings)))
@@ -104,22 +110,24 @@ func (r *run) connectOthers() *preflightMessage {
 }
 
 func (r *run) connectOne(s *session) *preflightMessage {
-	conn, err := r.connectPatiently()
-	if err != nil {
-		return r.refuse(err, "")
-	}
-	for i, q := range r.plan.Queries {
-		if _, err := conn.Prepare(i); err != nil {
-			conn.Close()
-			return r.refuse(err, q.Name)
+	for arm := range r.sides {
+		conn, err := r.connectPatiently(arm)
+		if err != nil {
+			return r.refuse(arm, err, "")
 		}
+		for i, q := range r.plan.Queries {
+			if _, err := conn.Prepare(i); err != nil {
+				conn.Close()
+				return r.refuse(arm, err, q.Name)
+			}
+		}
+		s.keep(arm, conn)
 	}
-	s.use(conn)
 	return nil
 }
 
-func (r *run) refuse(err error, query string) *preflightMessage {
-	return r.refusal(r.engine.Refusal(err), query, err.Error())
+func (r *run) refuse(arm int, err error, query string) *preflightMessage {
+	return r.refusal(r.sides[arm].engine.Refusal(err), query, r.named(arm, err).Error())
 }
 
 func (r *run) refusal(reason engine.Reason, query, message string) *preflightMessage {

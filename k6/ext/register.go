@@ -65,15 +65,17 @@ func load(path string) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	target, err := p.target()
+	targets, err := p.targets()
 	if err != nil {
 		return nil, tellRefusal(wire, engine.AuthenticationFailed, err)
 	}
-	e, err := engine.Open(p.Target.Engine, target, p.statements())
-	if err != nil {
-		return nil, tellRefusal(wire, engine.QueryInvalid, err)
+	engines := make([]engine.Engine, len(targets))
+	for i, target := range targets {
+		if engines[i], err = engine.Open(p.Target.Engine, target, p.statements()); err != nil {
+			return nil, tellRefusal(wire, engine.QueryInvalid, err)
+		}
 	}
-	r, err := newRun(p, e, target.Password)
+	r, err := newRun(p, engines, targets[0].Password)
 	if err != nil {
 		return nil, tellRefusal(wire, engine.QueryInvalid, err)
 	}

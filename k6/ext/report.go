@@ -3,7 +3,6 @@
 package ext
 
 import (
-	"context"
 	"runtime/metrics"
 	"time"
 )
@@ -160,26 +159,7 @@ func (r *run) received() uint64 {
 	if before == 0 {
 		return 0
 	}
-	return r.engine.Received() - before
-}
-
-// serverStarted is when the server that answers now was started, on the run's clock; nil where nobody tells.
-func (r *run) serverStarted() *int64 {
-	ctx, cancel := context.WithTimeout(context.Background(), connectAttempt)
-	defer cancel()
-	conn, err := r.engine.Connect(ctx)
-	if err != nil {
-		return nil
-	}
-	defer conn.Close()
-	// Not every driver looks at the context while it waits for the server.
-	defer context.AfterFunc(ctx, conn.Sever)()
-	uptime, err := r.engine.Uptime(ctx, conn)
-	if err != nil {
-		return nil
-	}
-	at := r.now() - int64(uptime)
-	return &at
+	return r.receivedByAll() - before
 }
 
 // collected is how much processor time garbage collection has taken since the load began; none where it never did.

@@ -27,8 +27,7 @@ const (
 
 type run struct {
 	plan       *plan
-	engine     engine.Engine
-	mix        *mix
+	sides      []side // by arm
 	line       timeline
 	recorder   *recorder
 	complaints *complaints
@@ -79,15 +78,15 @@ type run struct {
 	haltedAt        atomic.Int64 // an instant of the run's clock, far away while it goes on
 }
 
-func newRun(p *plan, e engine.Engine, password string) (*run, error) {
-	m, err := newMix(p.Queries)
+// newRun takes an engine for each arm, or the one of a plan without arms.
+func newRun(p *plan, engines []engine.Engine, password string) (*run, error) {
+	sides, err := p.sides(engines)
 	if err != nil {
 		return nil, err
 	}
 	r := &run{
 		plan:        p,
-		engine:      e,
-		mix:         m,
+		sides:       sides,
 		line:        p.timeline(),
 		recorder:    newRecorder(len(p.Queries), len(p.Stages)),
 		complaints:  newComplaints(password),
@@ -181,7 +180,7 @@ func (r *run) startAt(origin time.Time) {
 		return
 	}
 	takeTurns(shortTurn) // until the first query is under way
-	r.before.Store(r.engine.Received())
+	r.before.Store(r.receivedByAll())
 	r.collectedBefore = collectorNanos()
 	r.drainBy(r.line.end + r.plan.DrainNanos)
 	close(r.near)
@@ -350,7 +349,7 @@ func (r *run) explain(query int, wasSevered bool, took, rows int64, err error) e
 	case wasSevered:
 		return engine.Failure{Class: engine.Timeout, Code: "drain", Message: fmt.Sprintf("cut off %s after the end of the load", time.Duration(r.plan.DrainNanos))}
 	case err != nil:
-		return r.engine.Explain(err)
+		return r.sides[0].engine.Explain(err) // the arms have one kind of engine
 	default:
 		return engine.Failure{Class: engine.WrongResult, Code: "rows", Message: fmt.Sprintf("the result had %d rows", rows)}
 	}

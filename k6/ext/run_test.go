@@ -27,8 +27,10 @@ var (
 // stallEngine is a database in this process that answers as the test says.
 type stallEngine struct {
 	answer     func(query int) (time.Duration, int64, error)
+	seen       func(args []driver.Value) // what was bound, where a test wants to know
 	refuse     func(connection int64) error
 	parameters int
+	version    string
 	uptime     time.Duration
 	opened     atomic.Int64
 	killed     atomic.Int64
@@ -54,8 +56,8 @@ func (e *stallEngine) Connect(ctx context.Context) (engine.Conn, error) {
 	return &stallConn{engine: e, cut: make(chan struct{})}, nil
 }
 
-func (*stallEngine) Describe(context.Context, engine.Conn) (string, map[string]string, error) {
-	return "stall 1", map[string]string{"max_connections": "7"}, nil
+func (e *stallEngine) Describe(context.Context, engine.Conn) (string, map[string]string, error) {
+	return "stall 1" + e.version, map[string]string{"max_connections": "7"}, nil
 }
 
 func (e *stallEngine) Uptime(context.Context, engine.Conn) (time.Duration, error) {
@@ -85,7 +87,10 @@ func (*stallEngine) Explain(err error) engine.Failure {
 
 func (c *stallConn) Prepare(int) (int, error) { return c.engine.parameters, nil }
 
-func (c *stallConn) Query(query int, _ []driver.Value) (int64, error) {
+func (c *stallConn) Query(query int, args []driver.Value) (int64, error) {
+	if c.engine.seen != nil {
+		c.engine.seen(args)
+	}
 	wait, rows, err := c.engine.answer(query)
 	select {
 	case <-time.After(wait):
@@ -117,10 +122,14 @@ type theatre struct {
 }
 
 type heardLine struct {
-	Type        string
-	OK          bool
-	Reason      string
-	Why         string
+	Type    string
+	OK      bool
+	Reason  string
+	Why     string
+	Message string
+
+	ServerVersion string
+
 	VUs         int64
 	Second      int64
 	LateNanos   int64
@@ -159,10 +168,16 @@ func raise(t *testing.T, e engine.Engine, p *plan) *theatre {
 
 func raiseWith(t *testing.T, e engine.Engine, p *plan, prepare func(*run)) *theatre {
 	t.Helper()
+	return raiseAll(t, []engine.Engine{e}, p, prepare)
+}
+
+// raiseAll is raiseWith for a plan of arms, which has an engine for each.
+func raiseAll(t *testing.T, engines []engine.Engine, p *plan, prepare func(*run)) *theatre {
+	t.Helper()
 	if err := p.validate(); err != nil {
 		t.Fatal(err)
 	}
-	r, err := newRun(p, e, "")
+	r, err := newRun(p, engines, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -526,7 +541,7 @@ func TestPreflight(t *testing.T) {
 }
 
 func TestVUsThatK6NeverRanAreNotWaitedFor(t *testing.T) {
-	r, err := newRun(stagePlan(nil), &stallEngine{answer: quick}, "")
+	r, err := newRun(stagePlan(nil), []engine.Engine{&stallEngine{answer: quick}}, "")
 	if err != nil {
 		t.Fatal(err)
 	}

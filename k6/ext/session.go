@@ -28,6 +28,9 @@ type session struct {
 	dice   dice
 	args   []driver.Value
 	conn   engine.Conn // nil while there is none
+	side   *side       // whom it asks
+	arm    int         // the position of side
+	idle   []engine.Conn
 	ring   *ring
 	// drained is how much of the ring has certainly been read.
 	drained uint64
@@ -61,7 +64,8 @@ type session struct {
 func newSession(r *run, number int64) *session {
 	s := &session{run: r, number: number, dice: newDice(r.plan.Seed, r.plan.Run.Worker, number), ring: r.recorder.newRing(r.open != nil), open: r.open}
 	s.rest = s.restUntil
-	for _, parameters := range r.mix.parameters {
+	s.side, s.idle = &r.sides[0], make([]engine.Conn, len(r.sides))
+	for _, parameters := range s.side.mix.parameters {
 		if len(parameters) > cap(s.args) {
 			s.args = make([]driver.Value, 0, len(parameters))
 		}
@@ -148,6 +152,7 @@ func (s *session) takeTurn() bool {
 				continue
 			}
 			s.stage, s.until = stage, until
+			s.face(s.run.plan.Stages[stage].Arm)
 			if herald && now < gathered {
 				s.until = now // one query, then it waits for the others' first ones
 			}
@@ -165,11 +170,11 @@ func (s *session) takeTurn() bool {
 
 // step runs one query, or tries once to get a connection for it. It returns the instant at which it is done.
 func (s *session) step() int64 {
-	query := s.run.mix.pick(&s.dice)
+	query := s.side.mix.pick(&s.dice)
 	if s.conn == nil {
 		return s.reconnect(query)
 	}
-	s.args = s.run.mix.bind(&s.dice, query, s.args)
+	s.args = s.side.mix.bind(&s.dice, query, s.args)
 	s.makeRoom()
 
 	start := s.run.now()
@@ -221,7 +226,7 @@ func (s *session) fault(query int, was, start, end, rows int64, err error) uint8
 // fleet does not fall upon a server that has just come back.
 func (s *session) reconnect(query int) int64 {
 	start := s.run.now()
-	conn, err := s.run.engine.Connect(s.run.connecting)
+	conn, err := s.side.engine.Connect(s.run.connecting)
 	if err == nil {
 		s.use(conn)
 		s.failures = 0
@@ -237,7 +242,7 @@ func (s *session) reconnect(query int) int64 {
 	}
 	s.ring.doing.Store(publishing)
 	end := s.run.now()
-	failure := s.run.engine.Explain(err)
+	failure := s.side.engine.Explain(err)
 	s.run.complaints.add(uint32(end/int64(time.Second)), s.run.plan.Queries[query].Name, failure)
 	if s.open != nil {
 		s.publishArrival(query, engine.Index(failure.Class), start, end, 0)
@@ -264,7 +269,7 @@ func (s *session) end() {
 		return
 	}
 	s.over = true
-	s.drop()
+	s.dropAll()
 	if s.alarm != nil {
 		s.alarm.close()
 	}

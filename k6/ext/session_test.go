@@ -31,7 +31,7 @@ func hotSession(tb testing.TB) *session {
 			p.Queries[i].Bindings = []binding{{Kind: "choice", Values: []json.RawMessage{[]byte("1"), []byte(`"two"`)}}}
 		}
 	})
-	r, err := newRun(p, nil, "")
+	r, err := newRun(p, []engine.Engine{nil}, "")
 	if err != nil {
 		tb.Fatal(err)
 	}

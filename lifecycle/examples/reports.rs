@@ -378,7 +378,7 @@ fn slower() -> Result<Sample, Failure> {
     let own = Past::of(&plan, &summary, &facts, Outcome::Inconclusive).ok_or("no past")?;
     let trend = Trend::of(&ask, own, earlier, Some(&baseline));
     let fingerprint = Fingerprint::of(&plan, facts.server_version.as_deref());
-    let candidate = Candidate { plan: &plan, fingerprint: &fingerprint, series: &summary.series };
+    let candidate = Candidate { plan: &plan, fingerprint: &fingerprint, series: &summary.series, rounds: &summary.rounds };
     let comparison = compare(&ask, candidate, Found::Run(Box::new(baseline), before.series));
     Ok(Sample { plan, summary, facts, samples: vec![], sources: vec![], comparison: Some(comparison), trend: Some(trend) })
 }

@@ -1,23 +1,28 @@
 //! Is it slower than before? One total function: the plan's question, what was found of the earlier run, and both series
-//! in; intervals, named differences and an answer out.
+//! in; intervals, named differences and an answer out. The two arms of one run are compared by the same arithmetic.
 
+mod arms;
 mod fingerprint;
 mod past;
+mod rounds;
 
+pub use arms::compare_arms;
+pub(crate) use fingerprint::arms_in_words;
 pub use fingerprint::{Difference, Fingerprint};
 pub use past::{Past, PastQuery, Shelf};
+pub use rounds::Across;
 
 use crucible_crds::{
-    name::QueryName,
+    name::{Label, QueryName},
     test_plan::{Compare, CompareMetric, Stage},
 };
 
 use crate::{
     contract::FrozenPlan,
-    results::Series,
+    results::{RoundRows, Series},
     statistics::{
         Change, Interval,
-        bootstrap::{self, Measure, Shift},
+        bootstrap::{self, Measure, Sample, Shift},
         change_points::{self, ChangePoint},
         generator::Generator,
         mann_whitney,
@@ -40,13 +45,15 @@ pub enum Found {
 pub struct Comparison {
     /// What was asked for, in words.
     pub asked: String,
+    /// The names of the two arms that were compared, the first of them in the place of the earlier run; nothing where an earlier run was asked for.
+    pub arms: Option<[Label; 2]>,
     /// Whether the plan names the earlier run, so that its absence leaves the verdict open.
     pub required: bool,
     /// The percentile that decides.
     pub measure: Measure,
     /// The largest slowdown that is allowed, as a share.
     pub limit: f64,
-    /// The earlier run, where there is one.
+    /// The earlier run, where there is one. Arms have none.
     pub baseline: Option<Past>,
     /// In what the two runs differ, by name.
     pub differences: Vec<Difference>,
@@ -67,6 +74,8 @@ pub struct ComparedRow {
     pub query: Option<QueryName>,
     /// Every measure, in the order of [`Measure::ALL`].
     pub shifts: [Shift; 4],
+    /// The deciding percentile in the rounds of both; nothing where one has fewer than 4.
+    pub across: Option<Across>,
     /// What the deciding percentile says.
     pub change: Change,
 }
@@ -101,15 +110,18 @@ pub struct Candidate<'a> {
     pub fingerprint: &'a Fingerprint,
     /// Its latencies over time.
     pub series: &'a Series,
+    /// Its rounds, where its load has any.
+    pub rounds: &'a [RoundRows],
 }
 
 /// Compares a run with the earlier one that its plan asks for.
 #[must_use]
 pub fn compare(asked: &Compare, candidate: Candidate<'_>, found: Found) -> Comparison {
-    let Candidate { plan, fingerprint, series } = candidate;
+    let Candidate { plan, fingerprint, series, rounds: _ } = candidate;
     let measure = measure(asked.metric);
     let nothing = Comparison {
         asked: in_words(asked, &plan.plan_name),
+        arms: None,
         required: asked.baseline.is_some(),
         measure,
         limit: asked.max_slowdown,
@@ -138,23 +150,41 @@ pub fn compare(asked: &Compare, candidate: Candidate<'_>, found: Found) -> Compa
         return Comparison { obstacle, ..made };
     }
     let seed = format!("{} {}", plan.run.id, made.baseline.as_ref().map_or("", |past| &past.run_id));
-    let rows = rows(plan, &earlier, series, measure, asked.max_slowdown, &mut Generator::seeded(&seed));
+    let rounds = |query: Option<&QueryName>| {
+        let earlier = made.baseline.as_ref().map(|past| past.rounds(query, measure)).unwrap_or_default();
+        Across::of(&earlier, &of_rounds(candidate.rounds.iter(), query, measure))
+    };
+    let stages: &[Stage] = &plan.spec.load.stages;
+    let sample = |query: Option<&QueryName>| [earlier.sample(stages, query), series.sample(stages, query)];
+    let both = plan.queries.iter().map(|query| &query.name).filter(|name| earlier.records.iter().any(|record| record.query == ***name));
+    let rows = rows(&both.collect::<Vec<_>>(), sample, measure, asked.max_slowdown, rounds, &mut Generator::seeded(&seed));
     let over_time = earlier.columns().into_iter().filter_map(|(second, column)| Some((second, column.quantile(thousandths(measure))?))).collect();
     Comparison { change: answer(&rows, measure), rows, earlier: over_time, ..made }
 }
 
-/// All queries together, then each that both runs have, with intervals that hold together.
-fn rows(plan: &FrozenPlan, earlier: &Series, later: &Series, measure: Measure, limit: f64, generator: &mut Generator) -> Vec<ComparedRow> {
-    let stages: &[Stage] = &plan.spec.load.stages;
-    let both = plan.queries.iter().map(|query| &query.name).filter(|name| earlier.records.iter().any(|record| record.query == ***name));
-    let asked: Vec<Option<&QueryName>> = std::iter::once(None).chain(both.map(Some)).collect();
-    let together = asked.len();
+/// All queries together, then each of these, with intervals that hold together. `sample` gives the measured time of both sides.
+fn rows(
+    queries: &[&QueryName],
+    sample: impl Fn(Option<&QueryName>) -> [Sample; 2],
+    measure: Measure,
+    limit: f64,
+    across: impl Fn(Option<&QueryName>) -> Option<Across>,
+    generator: &mut Generator,
+) -> Vec<ComparedRow> {
+    let together = queries.len() + 1;
     let row = |query: Option<&QueryName>| {
-        let shifts = bootstrap::compare(&earlier.sample(stages, query), &later.sample(stages, query), together, generator);
+        let [before, after] = sample(query);
+        let shifts = bootstrap::compare(&before, &after, together, generator);
         let interval = shifts.iter().find(|shift| shift.measure == measure).and_then(|shift| shift.interval);
-        ComparedRow { query: query.cloned(), shifts, change: Change::of(interval, limit) }
+        let across = across(query);
+        ComparedRow { query: query.cloned(), shifts, change: rounds::settled(Change::of(interval, limit), across.as_ref()), across }
     };
-    asked.into_iter().map(row).collect()
+    std::iter::once(None).chain(queries.iter().copied().map(Some)).map(row).collect()
+}
+
+/// A percentile of a query in each of some rounds, as far as they have it.
+fn of_rounds<'a>(rounds: impl Iterator<Item = &'a RoundRows>, query: Option<&QueryName>, measure: Measure) -> Vec<f64> {
+    rounds.filter_map(|round| round.of(query)?.figure(measure)).collect()
 }
 
 /// What all rows say together. A query that is too rare for an interval does not decide; one whose interval reaches over
@@ -217,9 +247,6 @@ pub struct Repeats {
     pub answer: mann_whitney::Answer,
 }
 
-/// Fewer repeats of one version can never show a difference at 5 %.
-const FEWEST_REPEATS: usize = 4;
-
 impl Trend {
     /// The trend up to a run, from whatever is known of earlier ones. Runs of other loads, queries or systems are left out;
     /// the version of the system under test may differ.
@@ -245,7 +272,7 @@ fn repeats(runs: &[Past], measure: Measure, earlier: String, present: String) ->
     let against =
         |version: &str| -> Vec<f64> { runs.iter().filter(|past| past.fingerprint.version() == version).filter_map(|past| past.micros(measure)).collect() };
     let (before, after) = (against(&earlier), against(&present));
-    if earlier == present || before.len().min(after.len()) < FEWEST_REPEATS {
+    if earlier == present || before.len().min(after.len()) < rounds::FEWEST {
         return None;
     }
     let answer = mann_whitney::compare(&before, &after)?;

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use crucible_crds::{
     TestPlanSpec,
     fixture::{FixtureColumn, FixtureFormat, FixtureReset},
-    name::QueryName,
+    name::{Label, QueryName},
+    test_plan::Target,
     test_run::TableState,
 };
 use serde::{Deserialize, Serialize};
@@ -77,10 +78,26 @@ pub struct FrozenPlan {
     pub plan_generation: i64,
     /// SHA-256 over spec and queries, in hex: what is asked for, whoever asks.
     pub digest: String,
-    /// The TestPlan's spec as it was; the steps of a search are stages of it.
+    /// The TestPlan's spec as it was, but with the stages as they are carried out: the steps of a search are among them, and those of every round
+    /// ([`crate::load::rounds`]).
     pub spec: TestPlanSpec,
     /// The queries that run, in the order of the workload, with SQL in the engine's own placeholders.
     pub queries: Vec<Query>,
+    /// The two variants that the run compares, in the order of the spec; empty where it has none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub arms: Vec<FrozenArm>,
+}
+
+/// One variant of a plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FrozenArm {
+    /// Its name.
+    pub name: Label,
+    /// Where its queries go.
+    pub target: Target,
+    /// What is bound to the placeholders of each query, in the order of the plan's queries.
+    pub bindings: Vec<Vec<Binding>>,
 }
 
 /// Which run something belongs to.

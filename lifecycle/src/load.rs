@@ -1,6 +1,8 @@
 //! The load that a plan asks for, as numbers and in words: virtual users in the closed model, arrivals per second in
 //! the open one.
 
+pub mod rounds;
+
 use crucible_crds::{
     TestPlanSpec,
     test_plan::{FindMax, Load, LoadModel, Stage},
@@ -97,6 +99,20 @@ pub fn stage_in_words(stage: &Stage) -> String {
         None => format!("{} users", users(stage)),
     };
     format!("{} {} {}{level}", stage.name, stage.duration, if stage.ramp { "to " } else { "" })
+}
+
+/// The stages of a frozen plan in words, those of one round: `warmup 10s 8 users, steady 60s 32 users, 3 times`.
+#[must_use]
+pub fn stages_in_words(spec: &TestPlanSpec) -> String {
+    let once: Vec<String> = rounds::stages_once(spec)
+        .iter()
+        .map(|stage| stage_in_words(&Stage { name: rounds::name_in_plan(&stage.name).into(), ..stage.clone() }))
+        .collect();
+    let times = match rounds::count(spec) {
+        1 => String::new(),
+        count => format!(", {count} times"),
+    };
+    format!("{}{times}", once.join(", "))
 }
 
 /// What the open model has besides its stages, in words; nothing for the closed one.

@@ -9,6 +9,7 @@ mod markdown;
 mod merge;
 pub mod observability;
 mod resilience;
+mod rounds;
 #[cfg(test)]
 pub(crate) mod sample;
 mod samples;
@@ -26,6 +27,7 @@ pub mod pieces {
 pub use chaos_events::{FaultRecord, chaos_events};
 pub use merge::{MergeError, MergeProblem, Merger};
 pub use resilience::{Baseline, Recovery, Resilience, resilience};
+pub use rounds::{RoundRows, Spread, SpreadRow, spreads};
 pub use samples::{ErrorSample, SampleGroup, add_up_reconnects, group_samples};
 pub use series::{Series, SeriesError};
 pub use windows::{Part, Window, WindowRow, windows};
@@ -58,6 +60,10 @@ pub struct Summary {
     pub stages: Vec<Row>,
     /// Each query in each stage, by query, then by stage.
     pub cells: Vec<Row>,
+    /// The figures of each round of a load that is carried out several times; empty for any other.
+    pub rounds: Vec<RoundRows>,
+    /// All rounds of each of the plan's stages together, under the name that it has in the plan: all queries, then each one. Empty where there are no rounds.
+    pub over_rounds: Vec<Row>,
     /// All queries in the time of each fault and of the recovery from it.
     pub windows: Vec<WindowRow>,
     /// What became of each stage's arrivals in the open model, in the plan's order; empty in the closed model.

@@ -213,6 +213,7 @@ async fn collect(vault: &dyn Vault, clock: &dyn Clock, request: &CollectRequest,
     let (samples, reconnects) = samples(vault, &prefix, files).await?;
     summary.timeline.add_reconnects(&reconnects);
     let answer = match &plan.spec.compare {
+        Some(asked) if facts.ended_early.is_none() && asked.arms.is_some() => history::between_arms(plan, asked, &summary).await?,
         Some(asked) if facts.ended_early.is_none() => Some(history::answer(vault, plan, asked, facts, &summary).await?),
         _ => None,
     };

@@ -2,10 +2,10 @@
 
 use std::{path::Path, time::Duration};
 
-use crucible_crds::test_plan::{Arrivals, Stage, TlsMode};
+use crucible_crds::test_plan::{self, Arrivals, Stage, TlsMode};
 use crucible_lifecycle::{
-    contract::{FrozenPlan, Query},
-    load::{is_open, rate_millis},
+    contract::{Binding, FrozenArm, FrozenPlan, Query},
+    load::{is_open, rate_millis, rounds::arm_of_stage},
     plan::HostPort,
 };
 use serde::Serialize;
@@ -26,6 +26,8 @@ pub struct EnginePlan<'a> {
     target: Target<'a>,
     queries: &'a [Query],
     stages: Vec<EngineStage<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    arms: Vec<EngineArm<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     open: Option<Open>,
     query_timeout_nanos: u64,
@@ -66,6 +68,20 @@ struct EngineStage<'a> {
     rate_millis: Option<u64>,
     ramp: bool,
     measured: bool,
+    /// Whom it asks, by position among the arms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    arm: Option<usize>,
+}
+
+/// One of two variants: where its queries go, and what is bound to each of them.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct EngineArm<'a> {
+    name: &'a str,
+    host: String,
+    port: u16,
+    database: &'a str,
+    bindings: &'a [Vec<Binding>],
 }
 
 /// What only the open model has.
@@ -102,7 +118,7 @@ impl<'a> EnginePlan<'a> {
             return Err(EngineError::Index { index, workers });
         }
         let target = &plan.spec.target;
-        let HostPort { host, port } = HostPort::of(target).map_err(|_| EngineError::Endpoint(target.endpoint.to_string()))?;
+        let HostPort { host, port } = host_port(target)?;
         Ok(Self {
             run: Run { id: &plan.run.id, plan: &plan.plan_name, worker: index, workers },
             socket,
@@ -116,7 +132,8 @@ impl<'a> EnginePlan<'a> {
                 password_file: credentials.join("password"),
             },
             queries: &plan.queries,
-            stages: plan.spec.load.stages.iter().map(engine_stage).collect(),
+            stages: plan.spec.load.stages.iter().enumerate().map(|(at, stage)| engine_stage(stage, arm_of_stage(&plan.spec, at))).collect(),
+            arms: plan.arms.iter().map(engine_arm).collect::<Result<_, _>>()?,
             open: open(plan),
             query_timeout_nanos: nanos(plan.spec.load.query_timeout.span()),
             drain_nanos: nanos(drain(plan)),
@@ -145,10 +162,20 @@ pub fn nanos(span: Duration) -> u64 {
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 
-fn engine_stage(stage: &Stage) -> EngineStage<'_> {
+fn host_port(target: &test_plan::Target) -> Result<HostPort, EngineError> {
+    HostPort::of(target).map_err(|_| EngineError::Endpoint(target.endpoint.to_string()))
+}
+
+fn engine_arm(arm: &FrozenArm) -> Result<EngineArm<'_>, EngineError> {
+    let FrozenArm { name, target, bindings } = arm;
+    let HostPort { host, port } = host_port(target)?;
+    Ok(EngineArm { name, host, port, database: &target.database, bindings })
+}
+
+fn engine_stage(stage: &Stage, arm: Option<usize>) -> EngineStage<'_> {
     let Stage { name, duration, vus, rate, ramp, measured } = stage;
     let rate_millis = rate.is_some().then(|| rate_millis(stage));
-    EngineStage { name, duration_nanos: nanos(duration.span()), vus: *vus, rate_millis, ramp: *ramp, measured: *measured }
+    EngineStage { name, duration_nanos: nanos(duration.span()), vus: *vus, rate_millis, ramp: *ramp, measured: *measured, arm }
 }
 
 fn open(plan: &FrozenPlan) -> Option<Open> {
@@ -203,6 +230,28 @@ mod tests {
         assert_eq!((&first["open"]["arrivals"], &first["open"]["maxVus"]), (&serde_json::json!("regular"), &serde_json::json!(16)));
         assert_eq!(first["open"], second["open"]);
         assert_ne!(first["seed"], second["seed"]);
+    }
+
+    #[test]
+    fn arms_take_turns_and_each_has_its_own_target_and_parameters() {
+        let mut plan = crate::sample::plan();
+        plan.spec.compare = serde_json::from_value(serde_json::json!({"arms": [{"name": "now"}, {"name": "next"}]})).unwrap();
+        let arm = |name: &str, endpoint: &str, database: &str| FrozenArm {
+            name: name.into(),
+            target: test_plan::Target { endpoint: endpoint.into(), database: database.into(), ..plan.spec.target.clone() },
+            bindings: vec![vec![Binding::IntRange { name: "id".to_owned(), min: 1, max: 2 }], vec![]],
+        };
+        plan.arms = vec![arm("now", "mariadb.sut.svc:3306", "shop"), arm("next", "next.sut.svc", "shop2")];
+        plan.spec = crucible_lifecycle::load::rounds::carried_out(&plan.spec);
+        let written = serde_json::to_value(EnginePlan::new(&plan, 0, Path::new("s"), Path::new("c")).unwrap()).unwrap();
+        let stages = written["stages"].as_array().unwrap();
+        let turns: Vec<_> = stages.iter().map(|stage| (stage["name"].as_str().unwrap(), stage["arm"].as_u64().unwrap())).collect();
+        assert_eq!(turns[..4], [("warmup#1", 0), ("steady#1", 0), ("warmup#2", 1), ("steady#2", 1)]);
+        assert_eq!(turns[4..], [("warmup#3", 1), ("steady#3", 1), ("warmup#4", 0), ("steady#4", 0)]);
+        assert_eq!(
+            written["arms"][1],
+            serde_json::json!({"name": "next", "host": "next.sut.svc", "port": 3306, "database": "shop2", "bindings": [[{"kind": "intRange", "name": "id", "min": 1, "max": 2}], []]})
+        );
     }
 
     #[test]

@@ -11,14 +11,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
-    contract::FrozenPlan,
-    load::{arrivals_in_words, stage_in_words},
+    contract::{FrozenArm, FrozenPlan},
+    load::{arrivals_in_words, stages_in_words},
     plan::{HostPort, sha256_hex},
 };
 
 /// The piece that is what a comparison is for, so that it may always differ.
 const VERSION: &str = "version";
 const UNKNOWN: &str = "not known";
+/// The piece of the variants that a run compares with each other.
+const ARMS: &str = "arms";
 
 /// What a run was asked for, piece by piece, in words short enough to be shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,7 +63,9 @@ impl Fingerprint {
             ("load", digest(&load_as_asked(load), &in_words(plan))),
             (VERSION, version.map_or(UNKNOWN, str::trim).chars().take(128).collect()),
         ];
-        Self { pieces: pieces.map(|(name, value)| (name.to_owned(), value)).into() }
+        // A plan without arms has no such piece, so that earlier fingerprints stay as they are.
+        let arms = (!plan.arms.is_empty()).then(|| (ARMS, digest(&json!(plan.arms), &arms_in_words(&plan.arms))));
+        Self { pieces: pieces.into_iter().chain(arms).map(|(name, value)| (name.to_owned(), value)).collect() }
     }
 
     /// The pieces by name.
@@ -115,14 +119,20 @@ fn broken(faults: &[Fault]) -> String {
     if names.is_empty() { "none".to_owned() } else { digest(&json!(faults), &names.join(", ")) }
 }
 
+/// The arms with where they are: `now at mariadb:3306/shop, next at mariadb:3307/shop`.
+pub(crate) fn arms_in_words(arms: &[FrozenArm]) -> String {
+    let words = |arm: &FrozenArm| format!("{} at {}/{}", arm.name, arm.target.endpoint, arm.target.database);
+    arms.iter().map(words).collect::<Vec<_>>().join(", ")
+}
+
 fn resources(cpu: Option<&str>, memory: Option<&str>) -> String {
     format!("cpu {}, memory {}", cpu.unwrap_or("by default"), memory.unwrap_or("by default"))
 }
 
 /// What is asked of the load. The closed model's is as it was before there was another one, so that its digests stay.
 fn load_as_asked(load: &Load) -> serde_json::Value {
-    // The steps of a search are stages.
-    let Load { workers, model, arrivals, max_vus, stages, find_max: _, query_timeout, resources: _ } = load;
+    // The steps of a search are stages, and so are those of every round.
+    let Load { workers, model, arrivals, max_vus, stages, repeat: _, find_max: _, query_timeout, resources: _ } = load;
     match model {
         LoadModel::Closed => json!([workers, model, stages, query_timeout]),
         LoadModel::Open => json!([workers, model, stages, query_timeout, arrivals.unwrap_or_default(), max_vus]),
@@ -131,8 +141,7 @@ fn load_as_asked(load: &Load) -> serde_json::Value {
 
 fn in_words(plan: &FrozenPlan) -> String {
     let load = &plan.spec.load;
-    let stages: Vec<String> = load.stages.iter().map(stage_in_words).collect();
-    format!("{} workers, {}{}", load.workers, stages.join(", "), arrivals_in_words(load))
+    format!("{} workers, {}{}", load.workers, stages_in_words(&plan.spec), arrivals_in_words(load))
 }
 
 #[cfg(test)]

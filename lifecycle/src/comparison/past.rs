@@ -13,7 +13,7 @@ use super::Fingerprint;
 use crate::{
     contract::FrozenPlan,
     plan::sha256_hex,
-    results::{Facts, Row, Summary},
+    results::{Facts, RoundRows, Row, Summary},
     statistics::bootstrap::Measure,
 };
 
@@ -59,6 +59,9 @@ pub struct PastQuery {
     pub p95: u64,
     /// The 99th percentile.
     pub p99: u64,
+    /// Median, 95th and 99th percentile of each round that has them; empty where the load has no rounds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rounds: Vec<[u64; 3]>,
 }
 
 impl Past {
@@ -68,7 +71,14 @@ impl Past {
     pub fn of(plan: &FrozenPlan, summary: &Summary, facts: &Facts, outcome: Outcome) -> Option<Self> {
         let valid = matches!(outcome, Outcome::Passed | Outcome::Failed | Outcome::Inconclusive);
         let started_at = facts.started_at.filter(|_| valid && !summary.ended_early)?;
-        let query = |row: &Row| row.latency.map(|latency| PastQuery { query: row.query.clone(), p50: latency.p50, p95: latency.p95, p99: latency.p99 });
+        let rounds = |query: Option<&QueryName>| {
+            let of_round = |round: &RoundRows| round.of(query)?.latency.map(|latency| [latency.p50, latency.p95, latency.p99]);
+            summary.rounds.iter().filter_map(of_round).collect()
+        };
+        let query = |row: &Row| {
+            let latency = row.latency?;
+            Some(PastQuery { query: row.query.clone(), p50: latency.p50, p95: latency.p95, p99: latency.p99, rounds: rounds(row.query.as_ref()) })
+        };
         Some(Self {
             run_id: plan.run.id.clone(),
             namespace: plan.run.namespace.clone(),
@@ -95,6 +105,20 @@ impl Past {
             Measure::P99 => Some(all.p99 as f64),
             Measure::Throughput => None,
         }
+    }
+
+    /// A percentile of a query, or of all of them, in each round, in microseconds.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "an hour in microseconds is far below 2^53")]
+    pub fn rounds(&self, query: Option<&QueryName>, measure: Measure) -> Vec<f64> {
+        let of = self.queries.iter().find(|of| of.query.as_ref() == query);
+        let figure = |[p50, p95, p99]: &[u64; 3]| match measure {
+            Measure::P50 => Some(*p50 as f64),
+            Measure::P95 => Some(*p95 as f64),
+            Measure::P99 => Some(*p99 as f64),
+            Measure::Throughput => None,
+        };
+        of.into_iter().flat_map(|of| &of.rounds).filter_map(figure).collect()
     }
 
     /// Every key that the run is kept under.

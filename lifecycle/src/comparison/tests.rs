@@ -44,7 +44,7 @@ fn compared(ask: &Value, baseline: (f64, f64), candidate: (f64, f64)) -> Compari
     let later = measured(&plan, "later", candidate.0, candidate.1);
     let found = Found::Run(Box::new(past("checkout_1", "2026-03-07T00:00:00Z", "1", &earlier)), earlier.series);
     let fingerprint = Fingerprint::of(&plan, Some("2"));
-    compare(plan.spec.compare.as_ref().unwrap(), Candidate { plan: &plan, fingerprint: &fingerprint, series: &later.series }, found)
+    compare(plan.spec.compare.as_ref().unwrap(), Candidate { plan: &plan, fingerprint: &fingerprint, series: &later.series, rounds: &later.rounds }, found)
 }
 
 fn rows(comparison: &Comparison) -> Vec<(&str, Change)> {
@@ -96,7 +96,7 @@ fn runs_of_different_loads_are_not_compared_and_the_difference_is_named() {
     other.spec.target.endpoint = "elsewhere:3306".into();
     let past = Past::of(&other, &summary, &facts("2026-03-07T00:00:00Z", "1"), Outcome::Passed).unwrap();
     let fingerprint = Fingerprint::of(&plan, Some("1"));
-    let candidate = Candidate { plan: &plan, fingerprint: &fingerprint, series: &summary.series };
+    let candidate = Candidate { plan: &plan, fingerprint: &fingerprint, series: &summary.series, rounds: &summary.rounds };
     let comparison = compare(plan.spec.compare.as_ref().unwrap(), candidate, Found::Run(Box::new(past), summary.series.clone()));
     assert_eq!((comparison.change, comparison.rows.len()), (Change::NotEnoughData, 0));
     assert_eq!(comparison.obstacle.as_deref(), Some("Run checkout_20260307-2359_5b54ae4d was asked for something else: load differ"));
@@ -108,13 +108,46 @@ fn what_is_not_there_is_told_in_the_words_of_the_question() {
     let obstacle = |ask: Value| {
         let plan = asking(&ask);
         let fingerprint = Fingerprint::of(&plan, None);
-        let candidate = Candidate { plan: &plan, fingerprint: &fingerprint, series: &Series::default() };
+        let candidate = Candidate { plan: &plan, fingerprint: &fingerprint, series: &Series::default(), rounds: &[] };
         let comparison = compare(plan.spec.compare.as_ref().unwrap(), candidate, Found::Nothing);
         (comparison.obstacle.unwrap(), comparison.required)
     };
     assert_eq!(obstacle(json!({})), ("There is no earlier run of plan checkout that has passed with valid results".to_owned(), false));
     assert_eq!(obstacle(json!({"baseline": {"run": "nightly-6"}})), ("There is no run nightly-6 with valid results".to_owned(), true));
     assert_eq!(obstacle(json!({"baseline": {"label": "release"}})), ("There is no earlier run labelled release with valid results".to_owned(), true));
+}
+
+/// Two runs of five rounds of 10 seconds, in which the rounds of the second take so many times as long as those of the first.
+fn in_rounds(factors: [f64; 5]) -> ComparedRow {
+    let mut plan = plan(json!({"compare": {}, "load": {"workers": 2, "repeat": 5, "stages": [{"name": "steady", "duration": "10s", "vus": 8}]}}));
+    plan.spec = crate::load::rounds::carried_out(&plan.spec);
+    let measured = |seed: &str, factors: [f64; 5]| {
+        let mut generator = Generator::seeded(seed);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a latency above zero")]
+        let mut second = |at: u64| {
+            let round = (at / 10) as usize;
+            let latencies: Vec<u64> = (0..60).map(|_| (1000.0 * factors[round] * (0.1 * generator.normal()).exp()) as u64).collect();
+            line(&format!("PointLookup|steady#{}|ok", round + 1), at, &latencies)
+        };
+        let log = (0..50).map(&mut second).collect();
+        merge(&plan, &[log, vec![]], false)
+    };
+    let (earlier, later) = (measured("earlier", [1.0, 1.01, 0.99, 1.0, 1.02]), measured("later", factors));
+    let past = Past::of(&plan, &earlier, &facts("2026-03-07T00:00:00Z", "1"), Outcome::Passed).unwrap();
+    let past: Past = serde_json::from_value(json!(past)).unwrap();
+    let fingerprint = Fingerprint::of(&plan, Some("1"));
+    let candidate = Candidate { plan: &plan, fingerprint: &fingerprint, series: &later.series, rounds: &later.rounds };
+    compare(plan.spec.compare.as_ref().unwrap(), candidate, Found::Run(Box::new(past), earlier.series)).rows[1].clone()
+}
+
+#[test]
+fn a_change_of_one_round_is_no_change_of_the_system() {
+    let all = in_rounds([1.2, 1.19, 1.21, 1.2, 1.22]);
+    assert_eq!((all.change, all.across.map(|across| (across.baseline, across.candidate))), (Change::Slower, Some((5, 5))));
+    assert!(all.across.unwrap().answer.p < 0.01, "{all:?}");
+    let two = in_rounds([1.6, 0.98, 1.01, 1.0, 1.6]);
+    assert_eq!(Change::of(two.deciding(Measure::P95).unwrap().interval, 0.05), Change::Slower, "by the seconds alone: {two:?}");
+    assert_eq!(two.change, Change::NotEnoughData);
 }
 
 /// Runs of one plan with these medians, a day apart; the later ones against version 2.
@@ -160,6 +193,7 @@ fn runs_that_were_asked_for_something_else_are_no_part_of_a_trend() {
 #[test]
 fn what_may_differ_are_the_factors_that_a_plan_can_name() {
     let ask = Compare {
+        arms: None,
         baseline: Some(Baseline { run: None, label: Some("v".into()) }),
         metric: CompareMetric::P95,
         max_slowdown: 0.05,

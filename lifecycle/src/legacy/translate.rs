@@ -155,6 +155,7 @@ impl LegacyPlan {
                 arrivals: None,
                 max_vus: None,
                 stages: self.stages(users),
+                repeat: 1,
                 find_max: None,
                 query_timeout: Duration::from_secs(QUERY_TIMEOUT_SECONDS),
                 resources: WorkerResources::default(),

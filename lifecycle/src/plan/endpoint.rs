@@ -2,7 +2,12 @@
 
 use std::net::Ipv6Addr;
 
-use crucible_crds::test_plan::{Engine, Target};
+use crucible_crds::{
+    TestPlanSpec,
+    test_plan::{Engine, Target},
+};
+
+use crate::load::rounds;
 
 /// A host and a port, parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +89,18 @@ pub fn sut_identity(target: &Target) -> String {
         Err(_) => target.endpoint.to_lowercase(),
     };
     format!("{}/{endpoint}", protocol(target.engine))
+}
+
+/// The systems that a plan loads: one, or the two that its arms are at. They are in the order in which every run takes the right to load them,
+/// so that no two runs ever wait for each other.
+#[must_use]
+pub fn suts(spec: &TestPlanSpec) -> (String, Option<String>) {
+    let arms = rounds::arms(spec);
+    let mut all: Vec<String> = arms.iter().map(|arm| sut_identity(&super::target_of_arm(&spec.target, arm))).collect();
+    all.sort();
+    all.dedup();
+    let mut all = all.into_iter();
+    (all.next().unwrap_or_else(|| sut_identity(&spec.target)), all.next())
 }
 
 /// What is spoken on the wire: a server answers one protocol on a port, by whatever engine a plan calls it.

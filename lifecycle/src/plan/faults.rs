@@ -10,7 +10,10 @@ use crucible_crds::{
 };
 
 use super::map_keys;
-use crate::problem::{Problems, name_some};
+use crate::{
+    load::rounds,
+    problem::{Problems, name_some},
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_hours(24);
@@ -76,7 +79,7 @@ fn check_window(spec: &TestPlanSpec, fault: &Fault, path: &str, problems: &mut P
         problems.add(format!("{path}.duration"), format!("{} is not from 1s to 24h", fault.duration));
     }
     let stages = &spec.load.stages;
-    let total: Duration = stages.iter().fold(Duration::ZERO, |total, stage| total.saturating_add(stage.duration.span()));
+    let total = rounds::length(spec);
     let begins = match (&fault.start.stage, fault.start.steady) {
         (Some(stage), false) => {
             let Some(position) = stages.iter().position(|known| known.name == *stage) else {

@@ -11,14 +11,15 @@ use crucible_crds::{
 
 use super::HostPort;
 use crate::{
-    contract::Query,
-    load::users,
+    contract::{FrozenArm, Query},
+    load::{rounds, users},
     problem::{Problems, name_some},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
+const MOST_REPEATS: u32 = 20;
 /// Steps of a search, and how long one has to last for its thirds to be compared.
 const MOST_STEPS: u32 = 64;
 const SHORTEST_STEP: Duration = Duration::from_secs(6);
@@ -38,6 +39,7 @@ pub(super) fn check(spec: &TestPlanSpec, problems: &mut Problems) {
         problems.add("spec.target.endpoint", error.to_string());
     }
     check_load(&spec.load, problems);
+    check_rounds(spec, problems);
     check_fixtures(spec, problems);
     for (index, slo) in spec.slos.iter().enumerate() {
         check_slo(slo, &format!("spec.slos[{index}]"), problems);
@@ -137,7 +139,7 @@ fn check_prometheus(source: &PrometheusSource, path: &str, problems: &mut Proble
 }
 
 fn check_load(load: &Load, problems: &mut Problems) {
-    let Load { workers, model, arrivals: _, max_vus: _, stages, find_max, query_timeout, resources: _ } = load;
+    let Load { workers, model, arrivals: _, max_vus: _, stages, repeat: _, find_max, query_timeout, resources: _ } = load;
     if !(1..=MOST_WORKERS).contains(workers) {
         problems.add("spec.load.workers", format!("there must be 1 to {MOST_WORKERS} workers"));
     }
@@ -159,11 +161,27 @@ fn check_load(load: &Load, problems: &mut Problems) {
             problems.add(format!("spec.load.stages[{index}].name"), format!("the stage {} exists already", stage.name));
         }
     }
-    let total = stages.iter().fold(Duration::ZERO, |total, stage| total.saturating_add(stage.duration.span()));
-    if total > DAY {
-        problems.add("spec.load.stages", format!("the stages last {}s together; at most 24h are possible", total.as_secs()));
-    }
     check_span("spec.load.queryTimeout", query_timeout, Duration::from_millis(1)..=HOUR, problems);
+}
+
+/// That all rounds together are a load that can be carried out.
+fn check_rounds(spec: &TestPlanSpec, problems: &mut Problems) {
+    let Load { stages, repeat, find_max, .. } = &spec.load;
+    if !(1..=MOST_REPEATS).contains(repeat) {
+        problems.add("spec.load.repeat", format!("there must be 1 to {MOST_REPEATS} rounds"));
+    }
+    let (total, rounds) = (rounds::length(spec), rounds::count(spec));
+    if *repeat > 1 && find_max.is_some() {
+        problems.add("spec.load.findMax", "a search is not repeated: findMax goes without repeat");
+    }
+    let (path, of_rounds) = if rounds > 1 { ("spec.load.repeat", format!(" in {rounds} rounds{}", if rounds::arms(spec).is_empty() { "" } else { " of both arms" })) } else { ("spec.load.stages", String::new()) };
+    if total > DAY {
+        problems.add(path, format!("the stages last {}s together{of_rounds}; at most 24h are possible", total.as_secs()));
+    }
+    let count = stages.len().saturating_mul(rounds);
+    if count > rounds::MOST_STAGES {
+        problems.add(path, format!("there are {count} stages{of_rounds}; at most {} are possible", rounds::MOST_STAGES));
+    }
 }
 
 /// A search goes up, in steps that are long enough to be judged. Its rates are those of its steps, which are stages.
@@ -180,7 +198,7 @@ fn check_search(search: &FindMax, problems: &mut Problems) {
 
 /// The closed model: every stage has its virtual users, and every worker some of the largest stage's.
 fn check_users(load: &Load, problems: &mut Problems) {
-    let Load { workers, model: _, arrivals, max_vus, stages, find_max, query_timeout: _, resources: _ } = load;
+    let Load { workers, model: _, arrivals, max_vus, stages, repeat: _, find_max, query_timeout: _, resources: _ } = load;
     let largest = stages.iter().map(users).max().unwrap_or(0);
     if *workers > largest {
         problems.add(
@@ -203,7 +221,7 @@ fn check_users(load: &Load, problems: &mut Problems) {
 
 /// The open model: every stage has its rate, and every worker some of the virtual users.
 fn check_arrivals(load: &Load, problems: &mut Problems) {
-    let Load { workers, model: _, arrivals: _, max_vus, stages, find_max: _, query_timeout: _, resources: _ } = load;
+    let Load { workers, model: _, arrivals: _, max_vus, stages, repeat: _, find_max: _, query_timeout: _, resources: _ } = load;
     let most = max_vus.unwrap_or(0);
     if *workers > most {
         problems.add("spec.load.workers", format!("{workers} workers are more than the {most} virtual users of maxVus; some would be idle throughout"));
@@ -286,9 +304,9 @@ fn check_series(slo: &Slo, sources: &[PrometheusSource], path: &str, problems: &
 }
 
 /// That the plan with its queries fits into the ConfigMap that it is frozen into for a run.
-pub(super) fn check_size(spec: &TestPlanSpec, queries: &[Query], problems: &mut Problems) {
+pub(super) fn check_size(spec: &TestPlanSpec, queries: &[Query], arms: &[FrozenArm], problems: &mut Problems) {
     // Both are made of texts, numbers and lists, which JSON can always hold.
-    let bytes: usize = [serde_json::to_vec(spec), serde_json::to_vec(queries)].into_iter().map(|json| json.unwrap_or_default().len()).sum();
+    let bytes: usize = [serde_json::to_vec(spec), serde_json::to_vec(queries), serde_json::to_vec(arms)].into_iter().map(|json| json.unwrap_or_default().len()).sum();
     if bytes > MOST_FROZEN_BYTES {
         problems.add("spec.workload.source", format!("the plan takes {bytes} bytes with its queries; at most {MOST_FROZEN_BYTES} can be kept with a run"));
     }

@@ -5,7 +5,7 @@ use crate::contract::{Consistency, CqlOptions};
 
 const WORKLOAD: &str = "-- @type: sql\n-- @name: PointLookup\n-- @param: id int 1 100\nSELECT :id\n-- @name: CountAll\nSELECT COUNT(*) FROM t\n";
 
-fn plan() -> Value {
+pub(super) fn plan() -> Value {
     json!({
         "target": {"engine": "mysql", "endpoint": "mariadb.sut.svc:3306", "database": "shop", "credentialsRef": {"name": "shop-credentials"}},
         "workload": {"source": {"inline": "x"}},
@@ -34,6 +34,7 @@ const POSTGRES: &str = include_str!("../../../dev/samples/engines/postgres.yaml"
 const TRINO: &str = include_str!("../../../dev/samples/engines/trino.yaml");
 const CASSANDRA: &str = include_str!("../../../dev/samples/engines/cassandra.yaml");
 const OPEN: &str = include_str!("../../../dev/samples/open.yaml");
+const AB: &str = include_str!("../../../dev/samples/ab.yaml");
 
 const TPCH_FIXTURES: &str = include_str!("../../../dev/samples/tpch/fixtures.yaml");
 const TPCH_WORKLOAD: &str = include_str!("../../../dev/samples/tpch/workload.yaml");
@@ -74,6 +75,17 @@ fn the_sample_of_the_open_model_resolves() {
     let (spec, workload) = sample(plan);
     assert_eq!(resolve(&spec, &[workload]).unwrap().queries.len(), 1);
     assert!(run.contains("planRef: {name: checkout-open}"));
+}
+
+#[test]
+fn the_sample_of_two_arms_resolves() {
+    let (plan, run) = AB.split_once("\n---\n").unwrap();
+    let (spec, workload) = sample(plan);
+    let arms = resolve(&spec, &[workload]).unwrap().arms;
+    assert_eq!(arms.iter().map(|arm| &*arm.name.0).collect::<Vec<_>>(), ["few", "all"]);
+    assert_ne!(arms[0].bindings, arms[1].bindings);
+    assert_eq!(crate::load::rounds::count(&spec), 8);
+    assert!(run.contains("planRef: {name: checkout-ab}"));
 }
 
 #[test]
@@ -209,6 +221,32 @@ fn a_search_is_resolved_with_its_steps_as_stages() {
 }
 
 #[test]
+fn all_rounds_together_are_a_load_within_bounds() {
+    let resolved = |load: Value| {
+        let mut plan = plan();
+        plan["load"].as_object_mut().unwrap().extend(load.as_object().unwrap().clone());
+        resolve(&serde_json::from_value(plan).unwrap(), &[WORKLOAD]).map(|resolved| resolved.digest).map_err(|problems| problems[0].to_string())
+    };
+    assert!(resolved(json!({"repeat": 20})).is_ok());
+    assert_eq!(resolved(json!({"repeat": 1})), resolved(json!({})), "once is once");
+    assert_ne!(resolved(json!({"repeat": 2})), resolved(json!({})));
+    let long = json!([{"name": "steady", "duration": "8h1s", "vus": 8}]);
+    let many: Vec<Value> = (0..13).map(|number| json!({"name": format!("s{number}"), "duration": "1s", "vus": 8})).collect();
+    let cases = [
+        (json!({"repeat": 0}), "spec.load.repeat: there must be 1 to 20 rounds"),
+        (json!({"repeat": 21}), "spec.load.repeat: there must be 1 to 20 rounds"),
+        (json!({"repeat": 3, "stages": long}), "spec.load.repeat: the stages last 86403s together in 3 rounds; at most 24h are possible"),
+        (json!({"repeat": 10, "stages": many}), "spec.load.repeat: there are 130 stages in 10 rounds; at most 128 are possible"),
+    ];
+    for (load, expected) in cases {
+        assert_eq!(resolved(load.clone()).unwrap_err(), expected, "{load}");
+    }
+    let search = json!({"repeat": 2, "model": "open", "maxVus": 16, "findMax": {"from": 100, "to": 200},
+        "stages": [{"name": "warmup", "duration": "60s", "rate": 10, "measured": false}]});
+    assert_eq!(resolved(search).unwrap_err(), "spec.load.findMax: a search is not repeated: findMax goes without repeat");
+}
+
+#[test]
 fn a_limit_by_promql_is_about_something_that_is_asked() {
     let resolved = |slo: Value| {
         let mut plan = plan();
@@ -288,7 +326,7 @@ fn more_queries_than_a_run_can_keep_are_refused() {
     assert!(problems[0].to_string().ends_with(" bytes with its queries; at most 1032192 can be kept with a run"), "{}", problems[0]);
 }
 
-const FAULT: &str = r#"{"name": "kill", "start": {"stage": "steady", "after": "20s"}, "duration": "10s",
+pub(super) const FAULT: &str = r#"{"name": "kill", "start": {"stage": "steady", "after": "20s"}, "duration": "10s",
     "target": {"pods": {"namespaces": ["sut"], "labelSelectors": {"app": "db"}}}, "chaos": {"podChaos": {"action": "pod-kill"}}}"#;
 
 #[test]

@@ -10,6 +10,7 @@ mod latency;
 mod load;
 pub mod markup;
 mod metrics;
+mod rounds;
 mod rows;
 mod search;
 pub(super) mod verdict;
@@ -34,6 +35,7 @@ pub(super) fn page(report: &Report<'_>) -> String {
         latency::spectrum(report),
         rows::queries(report),
         rows::stages(report),
+        rounds::section_of(report),
         compared::comparison(report),
         metrics::besides(report),
         fleet::workers(report),
@@ -65,6 +67,7 @@ fn contents(report: &Report<'_>) -> String {
         ("spectrum", "Percentiles", report.summary.spectra.iter().any(|spectrum| !spectrum.points.is_empty())),
         ("queries", "Queries", true),
         ("stages", "Stages", true),
+        ("rounds", "Rounds", !report.summary.rounds.is_empty()),
         ("comparison", "Comparison", report.comparison.is_some()),
         ("metrics", "Metrics", !report.sources.is_empty()),
         ("workers", "Workers", true),

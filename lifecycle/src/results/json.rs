@@ -4,6 +4,7 @@
 //! sections have whole microseconds.
 
 mod comparison;
+mod rounds;
 
 use std::collections::BTreeMap;
 
@@ -17,6 +18,7 @@ use super::{FaultFact, Latency, Point, Recovery, Report, Resilience, Row, Summar
 use crate::{
     class::Class,
     comparison::Fingerprint,
+    contract::FrozenArm,
     histogram::arrivals::ArrivalCounts,
     load::users,
     verdict::{Search, Step, search},
@@ -141,6 +143,7 @@ fn crucible(report: &Report<'_>) -> Value {
             "name": plan.plan_name, "generation": plan.plan_generation, "digest": plan.digest,
             "target": {"engine": target.engine, "endpoint": target.endpoint, "database": target.database, "tls": target.tls.mode},
             "load": plan.spec.load,
+            "arms": plan.arms.iter().map(arm).collect::<Vec<_>>(),
         },
         "verdict": verdict,
         "partial": facts.merged_workers < facts.expected_workers || summary.ended_early,
@@ -175,10 +178,20 @@ fn crucible(report: &Report<'_>) -> Value {
         });
         sections["arrivals"] = json!({"measured": arrivals(&measured), "stages": stages.collect::<Vec<_>>()});
     }
+    if let Some(rounds) = rounds::rounds(plan, summary) {
+        sections["rounds"] = rounds;
+        sections["stagesOverRounds"] = summary.over_rounds.iter().filter(|of| of.query.is_none()).map(row).collect();
+    }
     if let Some(found) = search(plan, summary) {
         sections["search"] = searched(&found);
     }
     sections
+}
+
+/// A variant of the plan: where its queries go. What is bound to them is in the frozen plan.
+fn arm(arm: &FrozenArm) -> Value {
+    let FrozenArm { name, target, bindings: _ } = arm;
+    json!({"name": name, "endpoint": target.endpoint, "database": target.database})
 }
 
 /// What a search for the highest rate found.

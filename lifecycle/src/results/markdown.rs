@@ -1,16 +1,18 @@
 //! `summary.md`: the answer in the order in which people ask: what is the verdict and why, what was measured, what went
 //! wrong, and what exactly was run.
 
+mod rounds;
+
 use std::fmt::Write as _;
 
 use crucible_crds::Check;
 
 use super::{FaultFact, Latency, Recovery, Report, Resilience, Row, SampleGroup, Summary, resilience};
 use crate::{
-    comparison::{Comparison, Difference, Trend, interval_in_words},
+    comparison::{Comparison, Difference, Trend, arms_in_words, interval_in_words, signed_percent},
     histogram::arrivals::ArrivalCounts,
     latency::{human, human_mean},
-    load::{arrivals_in_words, is_open, stage_in_words},
+    load::{arrivals_in_words, is_open, stages_in_words},
     statistics::bootstrap::Measure,
     verdict::{Search, Step, search},
 };
@@ -34,6 +36,7 @@ pub(super) fn summary(report: &Report<'_>) -> String {
     }
     table(&mut text, "Queries, measured stages", "query", summary.queries.iter().map(|row| (row.query.as_deref().unwrap_or_default().to_owned(), row)));
     table(&mut text, "Stages, all queries", "stage", summary.stages.iter().map(|row| (stage_name(row), row)));
+    rounds::rounds(&mut text, plan, summary);
     if !facts.faults.is_empty() {
         faults(&mut text, &facts.faults, &resilience(plan, summary, &facts.faults));
         table(
@@ -183,8 +186,11 @@ fn faults(text: &mut String, faults: &[FaultFact], numbers: &[Resilience]) {
 }
 
 fn compared(text: &mut String, comparison: &Comparison, trend: Option<&Trend>) {
-    let Comparison { asked, required: _, measure, limit: _, baseline, differences, obstacle, rows, earlier: _, change } = comparison;
+    let Comparison { asked, arms, required: _, measure, limit: _, baseline, differences, obstacle, rows, earlier: _, change } = comparison;
     line(text, &format!("\n## Comparison: {}\n", change.as_str()));
+    if let Some([first, second]) = arms {
+        line(text, &format!("Of arm {} with arm {}, asked in turns.", cell(second), cell(first)));
+    }
     match (obstacle, baseline) {
         (None, Some(past)) => line(text, &format!("With the {} ({}), begun {}.", cell(asked), cell(&past.run_id), past.started_at)),
         (Some(obstacle), _) => line(text, &format!("Nothing was compared: {}.", cell(obstacle))),
@@ -201,7 +207,8 @@ fn compared(text: &mut String, comparison: &Comparison, trend: Option<&Trend>) {
         let name = row.query.as_deref().unwrap_or("all queries");
         let shifts: Vec<String> =
             row.shifts.iter().map(|shift| shift.interval.map_or_else(|| "–".to_owned(), |interval| interval_in_words(&interval))).collect();
-        line(text, &format!("| {} | {} | {} |", cell(name), shifts.join(" | "), row.change.as_str()));
+        let across = row.across.as_ref().map(|across| format!("; rounds {}, p = {:.3}", signed_percent(across.answer.change), across.answer.p)).unwrap_or_default();
+        line(text, &format!("| {} | {} | {}{across} |", cell(name), shifts.join(" | "), row.change.as_str()));
     }
     let newest = trend.and_then(|trend| Some((trend, trend.changes.last()?)));
     if let Some((trend, point)) = newest {
@@ -247,18 +254,18 @@ fn errors(text: &mut String, stages: &[Row], samples: &[SampleGroup]) {
 fn identity(text: &mut String, report: &Report<'_>) {
     let Report { plan, facts, collected_at, .. } = report;
     let target = &plan.spec.target;
-    let stages: Vec<String> = plan.spec.load.stages.iter().map(stage_in_words).collect();
     let rows = [
         ("run", format!("{}/{} ({})", plan.run.namespace, plan.run.name, plan.run.uid)),
         ("plan", format!("{} generation {}", plan.plan_name, plan.plan_generation)),
         ("plan digest", plan.digest.clone()),
         ("target", format!("{} at {}, database {}, TLS {:?}", target.engine.as_str(), target.endpoint, target.database, target.tls.mode)),
-        ("load", format!("{} workers: {}{}", plan.spec.load.workers, stages.join(", "), arrivals_in_words(&plan.spec.load))),
+        ("load", format!("{} workers: {}{}", plan.spec.load.workers, stages_in_words(&plan.spec), arrivals_in_words(&plan.spec.load))),
+        ("arms", arms_in_words(&plan.arms)),
         ("results of", format!("{} of {} workers", facts.merged_workers, facts.expected_workers)),
         ("collected at", collected_at.to_string()),
     ];
     line(text, "\n## What was run\n\n| | |\n|---|---|");
-    for (name, value) in rows {
+    for (name, value) in rows.into_iter().filter(|(_, value)| !value.is_empty()) {
         line(text, &format!("| {name} | {} |", cell(&value)));
     }
 }

@@ -4,9 +4,11 @@
 //! One second is open at a time. The merger says whose next line it wants; a line of a later second waits until every
 //! worker is past the open one.
 
+mod rows;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{Latency, Point, Row, Series, Spectrum, Summary, Timeline, Window, WindowRow, WorkerRow, series::OpenSlot};
+use super::{Latency, Point, Series, Summary, Timeline, Window, WorkerRow, series::OpenSlot};
 use crate::{
     class::Class,
     contract::FrozenPlan,
@@ -17,6 +19,7 @@ use crate::{
     },
     load::is_open,
 };
+use rows::{Rows, window_row};
 
 /// The most points of a timeline. A longer load has points of several seconds.
 const MOST_POINTS: u64 = 7200;
@@ -222,6 +225,8 @@ impl<'a> Merger<'a> {
                 .flat_map(|query| (0..seconds.len()).map(|stage| (*query, stage)))
                 .map(|(query, stage)| rows.row(Some(query), Some(stage), &[query], &[stage]))
                 .collect(),
+            rounds: rows.rounds(&queries),
+            over_rounds: rows.over_rounds(&queries),
             windows: self.windows.into_iter().map(|(window, by_class)| window_row(window, by_class, ended)).collect(),
             arrivals: self.arrivals,
             spectra: queries.iter().map(|query| rows.spectrum(Some(*query), &[*query], &measured)).collect(),
@@ -384,85 +389,6 @@ fn stage_seconds(plan: &FrozenPlan, ended: Option<u64>) -> Vec<f64> {
 
 fn bounded(text: &str) -> String {
     text.chars().take(64).collect()
-}
-
-/// What rows are made of.
-struct Rows<'a> {
-    plan: &'a FrozenPlan,
-    cells: &'a BTreeMap<Cell, Histogram>,
-    services: &'a BTreeMap<Cell, Histogram>,
-    seconds: &'a [f64],
-}
-
-impl Rows<'_> {
-    /// How the latencies of these queries' answers are spread over these stages.
-    fn spectrum(&self, query: Option<usize>, queries: &[usize], stages: &[usize]) -> Spectrum {
-        Spectrum {
-            query: query.and_then(|query| self.plan.queries.get(query)).map(|query| query.name.clone()),
-            points: Spectrum::points_of(&answered(self.cells, queries, stages)),
-            service: Spectrum::points_of(&answered(self.services, queries, stages)),
-        }
-    }
-
-    /// The row of these queries in these stages.
-    fn row(&self, query: Option<usize>, stage: Option<usize>, queries: &[usize], stages: &[usize]) -> Row {
-        let mut by_class: BTreeMap<Class, Histogram> = BTreeMap::new();
-        for query in queries {
-            for ((_, stage, class), histogram) in self.cells.range((*query, 0, Class::Ok)..(*query + 1, 0, Class::Ok)) {
-                if stages.contains(stage) {
-                    by_class.entry(*class).or_default().add(histogram);
-                }
-            }
-        }
-        let plan_stages = &self.plan.spec.load.stages;
-        Row {
-            query: query.and_then(|query| self.plan.queries.get(query)).map(|query| query.name.clone()),
-            stage: stage.and_then(|stage| plan_stages.get(stage)).map(|stage| stage.name.clone()),
-            measured: stages.iter().all(|stage| plan_stages.get(*stage).is_some_and(|stage| stage.measured)),
-            seconds: stages.iter().filter_map(|stage| self.seconds.get(*stage)).sum(),
-            service: Latency::of(&answered(self.services, queries, stages)),
-            ..counted(by_class)
-        }
-    }
-}
-
-/// The times of these queries' answers in these stages.
-fn answered(cells: &BTreeMap<Cell, Histogram>, queries: &[usize], stages: &[usize]) -> Histogram {
-    let mut answered = Histogram::new();
-    for ((query, stage, class), histogram) in cells {
-        if *class == Class::Ok && queries.contains(query) && stages.contains(stage) {
-            answered.add(histogram);
-        }
-    }
-    answered
-}
-
-/// The row of a window, which is no longer than the load was.
-#[expect(clippy::cast_precision_loss, reason = "seconds of a load, at most a day")]
-fn window_row(window: Window, by_class: BTreeMap<Class, Histogram>, ended: u64) -> WindowRow {
-    let seconds = window.to.min(ended.max(window.from)) - window.from;
-    WindowRow { row: Row { seconds: seconds as f64, ..counted(by_class) }, window }
-}
-
-/// What a row counts, without what it is about.
-fn counted(mut by_class: BTreeMap<Class, Histogram>) -> Row {
-    let mut total = Histogram::new();
-    for histogram in by_class.values() {
-        total.add(histogram);
-    }
-    let ok = by_class.remove(&Class::Ok).unwrap_or_default();
-    Row {
-        query: None,
-        stage: None,
-        measured: false,
-        seconds: 0.0,
-        ok: ok.count(),
-        errors: by_class.iter().map(|(class, histogram)| (*class, histogram.count())).filter(|(_, count)| *count > 0).collect(),
-        latency: Latency::of(&ok),
-        failed: by_class.iter().filter_map(|(class, histogram)| Some((*class, Latency::of(histogram)?))).collect(),
-        total: Latency::of(&total),
-        service: None,
-    }
 }
 
 #[cfg(test)]

@@ -85,7 +85,7 @@ impl Series {
     pub fn sample(&self, stages: &[Stage], query: Option<&QueryName>) -> Sample {
         let width = self.seconds_per_slot.max(1);
         let mut start = std::time::Duration::ZERO;
-        let mut sample = Sample { seconds_per_slot: f64::from(u32::try_from(width).unwrap_or(u32::MAX)), stages: Vec::new() };
+        let mut sample = Sample::default();
         for stage in stages {
             let end = start + stage.duration.span();
             let (first, last) = (start.as_secs() / width, end.saturating_sub(std::time::Duration::from_nanos(1)).as_secs() / width);
@@ -103,6 +103,7 @@ impl Series {
                     steps.add(&Steps::of(&histogram));
                 }
             }
+            sample.seconds += stage.duration.span().as_secs_f64();
             sample.stages.push(slots);
         }
         sample

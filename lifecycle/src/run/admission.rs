@@ -17,7 +17,7 @@ use crate::{
         token,
     },
     contract::{FrozenPlan, PROTOCOL, RunIdentity},
-    load::with_steps,
+    load::rounds::carried_out,
     notice::Severity,
     plan,
     seen::Seen,
@@ -107,8 +107,9 @@ fn resolve(observed: &Observed) -> Result<FrozenPlan, Refusal> {
         plan_name: name.to_string(),
         plan_generation: view.plan.metadata.generation.unwrap_or_default(),
         digest: resolved.digest,
-        spec: with_steps(&view.plan.spec),
+        spec: carried_out(&view.plan.spec),
         queries: resolved.queries,
+        arms: resolved.arms,
     })
 }
 
@@ -173,7 +174,7 @@ fn credentials(observed: &Observed, plan: &FrozenPlan) -> Result<(), Refusal> {
 
 /// Writes the plan down for this run. From here on nothing but the run's own spec can change what it does.
 fn freeze(observed: &Observed, draft: &mut Draft, plan: FrozenPlan) -> Step {
-    let sut = plan::sut_identity(&plan.spec.target);
+    let (sut, second) = plan::suts(&plan.spec);
     draft.ensure.push(Child::Mark { labels: labels::of_run(&sut, &plan.run.id), finalizers: labels::finalizers(observed.settings.ledger) });
     if observed.frozen.found().is_none() {
         draft.ensure.push(Child::FrozenPlan(Box::new(config_map::frozen_plan(&observed.run, &plan))));
@@ -183,6 +184,7 @@ fn freeze(observed: &Observed, draft: &mut Draft, plan: FrozenPlan) -> Step {
     }
     draft.status.run_id = Some(plan.run.id.clone());
     draft.status.sut = Some(sut);
+    draft.status.second_sut = second;
     draft.status.plan = Some(FrozenPlanStatus {
         name: plan.plan_name.clone(),
         generation: plan.plan_generation,

@@ -194,9 +194,9 @@ impl Draft {
         }
     }
 
-    /// Gives the system under test back, where the run knows which it is.
+    /// Gives every system under test back, where the run knows which it is.
     pub fn release(&mut self) {
-        if let Some(sut) = &self.status.sut {
+        for sut in self.status.sut.iter().chain(&self.status.second_sut) {
             self.remove.push(Gone::Lease { name: names::sut_lease(sut), holder_uid: self.uid.clone() });
         }
     }

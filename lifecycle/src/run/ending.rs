@@ -25,7 +25,8 @@ pub fn rest(observed: &Observed, draft: &mut Draft) -> Step {
     if draft.phase() == Phase::Failed && left_over {
         draft.remove_workers();
     }
-    if observed.lease.found().is_some_and(|held| held.holder_uid == draft.uid) {
+    let leases = [&observed.lease, &observed.second_lease];
+    if leases.into_iter().filter_map(Seen::found).any(|held| held.holder_uid == draft.uid) {
         let ended = draft.status.completed_at.as_ref().map_or(draft.now, |at| at.0);
         if draft.phase() == Phase::Completed || (quiet(&observed.pods) && loader_is_quiet(observed, draft)) || draft.since(ended) >= PATIENCE {
             draft.release();

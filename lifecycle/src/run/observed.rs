@@ -36,6 +36,8 @@ pub struct Observed {
     pub entropy: String,
     /// Who holds the right to load the system under test.
     pub lease: Seen<LeaseView>,
+    /// The same of the second system, where the run's arms are at two. Read only then.
+    pub second_lease: Seen<LeaseView>,
     /// Every live run that names the same system under test, this one included, in the order in which they may have it.
     pub queue: Seen<Vec<Contender>>,
     /// The Job of the workers.

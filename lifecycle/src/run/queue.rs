@@ -7,7 +7,7 @@ use crucible_crds::{Phase, Reason, test_run::QueueStatus};
 use super::{
     decision::{Child, Order},
     draft::{Draft, Step},
-    observed::{HolderState, Observed},
+    observed::{HolderState, LeaseView, Observed},
 };
 use crate::{build::lease, notice::Severity, seen::Seen};
 
@@ -24,25 +24,53 @@ pub fn wait(observed: &Observed, draft: &mut Draft) -> Step {
     };
     let sut = draft.status.sut.clone().unwrap_or_default();
     let ahead = ahead_of(observed, &draft.uid);
-    let take_over = match &observed.lease {
-        Seen::Found(held) if held.holder_uid == draft.uid => return take(draft),
-        Seen::Found(held) if held.holder_state == HolderState::Gone && ahead == Some(0) => Some(held.resource_version.clone()),
-        Seen::Absent if ahead == Some(0) => None,
-        Seen::Found(_) | Seen::Absent | Seen::Unreadable(_) => return stand(observed, draft, ahead, &sut, plan.spec.deadlines.queue.span()),
-    };
-    let wanted = lease::sut_lease(&observed.settings.namespace, &sut, &plan.run, draft.now, take_over.as_deref());
-    draft.ensure.push(Child::Lease { lease: Box::new(wanted), replaces: take_over });
+    // The runs stand in line for the first of two systems; the second is taken where it is free. Neither is held while the other one is waited for,
+    // unless somebody else was quicker; and since all runs take them in one order, none of them waits in a circle.
+    let first = (sut, right(&observed.lease, &draft.uid, ahead == Some(0)), &observed.lease);
+    let second = draft.status.second_sut.clone().map(|sut| (sut, right(&observed.second_lease, &draft.uid, true), &observed.second_lease));
+    let mut wanted = Vec::new();
+    for (sut, right, seen) in std::iter::once(first).chain(second) {
+        match right {
+            Right::Held => {}
+            Right::Free { replaces } => wanted.push((sut, replaces)),
+            Right::Taken => return stand(observed, draft, ahead, &sut, seen, plan.spec.deadlines.queue.span()),
+        }
+    }
+    for (sut, replaces) in wanted {
+        let lease = lease::sut_lease(&observed.settings.namespace, &sut, &plan.run, draft.now, replaces.as_deref());
+        draft.ensure.push(Child::Lease { lease: Box::new(lease), replaces });
+    }
     take(draft)
+}
+
+/// How the right to load one system stands for the run.
+enum Right {
+    /// It has it.
+    Held,
+    /// It may take it, in place of the lease of this resource version where somebody is gone who held it.
+    Free { replaces: Option<String> },
+    /// Others have it, go first, or nobody knows.
+    Taken,
+}
+
+fn right(lease: &Seen<LeaseView>, uid: &str, is_turn: bool) -> Right {
+    match lease {
+        Seen::Found(held) if held.holder_uid == uid => Right::Held,
+        Seen::Found(held) if held.holder_state == HolderState::Gone && is_turn => Right::Free { replaces: Some(held.resource_version.clone()) },
+        Seen::Absent if is_turn => Right::Free { replaces: None },
+        Seen::Found(_) | Seen::Absent | Seen::Unreadable(_) => Right::Taken,
+    }
 }
 
 fn take(draft: &mut Draft) -> Step {
     draft.status.queue = None;
-    let sut = draft.status.sut.clone().unwrap_or_default();
-    draft.go(Phase::Loading, Reason::SutLeased, format!("The run holds {sut}"))
+    let all: Vec<&str> = draft.status.sut.iter().chain(&draft.status.second_sut).map(String::as_str).collect();
+    let message = format!("The run holds {}", all.join(" and "));
+    draft.go(Phase::Loading, Reason::SutLeased, message)
 }
 
-fn stand(observed: &Observed, draft: &mut Draft, ahead: Option<u32>, sut: &str, limit: Duration) -> Step {
-    let holder = observed.lease.found().map(|held| held.holder.clone());
+fn stand(observed: &Observed, draft: &mut Draft, ahead: Option<u32>, sut: &str, lease: &Seen<LeaseView>, limit: Duration) -> Step {
+    let holder = lease.found().map(|held| held.holder.clone());
     let blocked_by = holder.or_else(|| observed.queue.found().and_then(|queue| queue.first()).map(|first| first.name.clone()));
     let message = match &blocked_by {
         Some(name) => format!("{sut} is held by {name}"),

@@ -66,8 +66,8 @@ impl Measure {
 /// The measured time of one run: stage by stage, slot by slot, what was answered in it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sample {
-    /// How long each slot lasted, in seconds.
-    pub seconds_per_slot: f64,
+    /// How long all stages lasted, in seconds. The first and the last slot of a stage may be shared with its neighbours.
+    pub seconds: f64,
     /// The slots of each stage, without gaps.
     pub stages: Vec<Vec<Steps>>,
 }
@@ -185,7 +185,7 @@ impl Sums {
             }
             StageSums { slots: slots.len(), before }
         });
-        Self { first, width, seconds: real(sample.slots()) * sample.seconds_per_slot, stages: stages.collect() }
+        Self { first, width, seconds: sample.seconds, stages: stages.collect() }
     }
 
     /// The counts of the whole sample.

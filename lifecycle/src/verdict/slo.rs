@@ -68,7 +68,8 @@ fn row<'a>(slo: &Slo, summary: &'a Summary) -> Option<&'a Row> {
         (None, Some(_)) => &summary.stages,
         (Some(_), Some(_)) => &summary.cells,
     };
-    rows.iter().find(|row| row.query == slo.query && row.stage == slo.stage)
+    // A stage that is carried out in rounds has its own name over all of them; each round has another.
+    rows.iter().chain(&summary.over_rounds).find(|row| row.query == slo.query && row.stage == slo.stage)
 }
 
 /// A limit on the time in which a fault was on or the system recovered from it. It is decided only where the fault was confirmed.

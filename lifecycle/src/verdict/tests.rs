@@ -53,6 +53,17 @@ fn each_kind_of_limit_is_judged_on_its_row() {
     }
 }
 
+#[test]
+fn a_limit_on_a_stage_is_about_all_rounds_of_it() {
+    let mut plan = plan(json!({"slos": [{"metric": "max", "stage": "steady", "below": "20ms"}, {"metric": "throughput", "query": "PointLookup", "stage": "steady", "atLeast": 2}]}));
+    plan.spec.load.repeat = 2;
+    plan.spec = crate::load::rounds::carried_out(&plan.spec);
+    let log = vec![line("PointLookup|steady#1|ok", 2, &[1000; 6]), line("PointLookup|steady#2|ok", 12, &[50_000; 6])];
+    let verdict = judge(&plan, &merge(&plan, &[log, vec![]], false), &facts(), &[], None);
+    let told: Vec<_> = verdict.checks.iter().rev().take(2).map(|check| format!("{} {} {}", check.name, check.observed, check.held)).collect();
+    assert_eq!(told, ["throughput of PointLookup in steady 2.0/s true", "max in steady 50.0ms false"]);
+}
+
 /// The checks of the open model, and the verdict's first reason: 100 arrivals are due.
 fn open(validity: &Value, arrivals_of_steady: [u64; 5], ended_early: bool) -> (Vec<String>, Outcome, String) {
     let plan = open_plan(json!({"validity": validity}));

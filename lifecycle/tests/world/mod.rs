@@ -66,6 +66,7 @@ pub struct World {
     frozen: Seen<FrozenPlan>,
     token: bool,
     lease: Option<LeaseView>,
+    second_lease: Option<LeaseView>,
     ahead: Vec<Contender>,
     job: Option<JobView>,
     pods: BTreeMap<u32, PodView>,
@@ -117,6 +118,7 @@ impl World {
             frozen: Seen::Absent,
             token: false,
             lease: None,
+            second_lease: None,
             ahead: Vec::new(),
             job: None,
             pods: BTreeMap::new(),
@@ -175,6 +177,7 @@ impl World {
             token: self.token.then_some(()).into(),
             entropy: "e".repeat(64),
             lease: self.lease.clone().into(),
+            second_lease: self.second_lease.clone().into(),
             queue: Seen::Found(queue),
             job: self.job.clone().into(),
             pods: if self.pods.is_empty() { Seen::Absent } else { Seen::Found(self.pods.values().cloned().collect()) },
@@ -277,20 +280,24 @@ impl World {
                 Some(format!("ensure secret/{}", secret.metadata.name.unwrap()))
             }
             Child::Lease { lease, replaces } => {
-                assert_eq!(self.lease.as_ref().map(|held| held.resource_version.clone()), replaces, "a held lease is only replaced by version");
-                self.lease = Some(LeaseView {
+                let name = lease.metadata.name.unwrap();
+                let place = self.lease_of(&name);
+                assert_eq!(place.as_ref().map(|held| held.resource_version.clone()), replaces, "a held lease is only replaced by version");
+                *place = Some(LeaseView {
                     holder_uid: UID.to_owned(),
                     holder: "shop-tests/run-a".to_owned(),
                     holder_state: HolderState::Live,
                     resource_version: "2".to_owned(),
                 });
-                Some(format!("ensure lease/{}{}", lease.metadata.name.unwrap(), if replaces.is_some() { " (taken over)" } else { "" }))
+                Some(format!("ensure lease/{name}{}", if replaces.is_some() { " (taken over)" } else { "" }))
             }
             Child::Workers(job) => {
                 if self.job.is_some() {
                     return None;
                 }
-                assert_eq!(self.lease.as_ref().map(|held| held.holder_uid.as_str()), Some(UID), "no worker without the lease");
+                let held = |lease: &Option<LeaseView>| lease.as_ref().is_some_and(|held| held.holder_uid == UID);
+                let second = self.frozen.found().and_then(|plan| crucible_lifecycle::plan::suts(&plan.spec).1);
+                assert!(held(&self.lease) && (second.is_none() || held(&self.second_lease)), "no worker without the lease of every system");
                 self.job = Some(JobView { created: self.now, deleting: false, create_error: None, failed: None });
                 for index in 0..u32::try_from(job.spec.unwrap().completions.unwrap()).unwrap() {
                     self.pods.insert(index, PodView { name: format!("run-a-{index}"), index, created: self.now, state: PodState::Starting });
@@ -303,6 +310,13 @@ impl World {
             }
             Child::Fault { kind, object } => Some(self.chaos.make(kind, &object, self.now)),
         }
+    }
+
+    /// Where the lease of this name is: that of the second system, or of the first.
+    fn lease_of(&mut self, name: &str) -> &mut Option<LeaseView> {
+        let second = self.frozen.found().and_then(|plan| crucible_lifecycle::plan::suts(&plan.spec).1);
+        let is_second = second.is_some_and(|sut| crucible_lifecycle::build::names::sut_lease(&sut) == name);
+        if is_second { &mut self.second_lease } else { &mut self.lease }
     }
 
     fn remove(&mut self, gone: Gone) -> Option<String> {
@@ -318,7 +332,7 @@ impl World {
             Gone::Loader { name } => self.loader.remove(&name),
             Gone::Fault { kind, namespace, name, by } => self.chaos.heal(kind, &namespace, &name, by),
             Gone::Lease { name, holder_uid } => {
-                self.lease.take_if(|held| held.holder_uid == holder_uid)?;
+                self.lease_of(&name).take_if(|held| held.holder_uid == holder_uid)?;
                 Some(format!("remove lease/{name}"))
             }
             Gone::Finalizer => {

@@ -149,6 +149,19 @@ fn happen(world: &mut World, event: &str) {
                 resource_version: "1".to_owned(),
             });
         }
+        ["arms", "are", "at", "two", "systems"] => {
+            let arms = serde_json::from_str(r#"{"arms": [{"name": "now"}, {"name": "next", "endpoint": "next-db.sut.svc:3306"}]}"#).unwrap();
+            world.plan_mut().spec.compare = Some(arms);
+        }
+        ["another", "run", "holds", "the", "second", "system"] => {
+            world.second_lease = Some(LeaseView {
+                holder_uid: "other".to_owned(),
+                holder: "shop-tests/earlier".to_owned(),
+                holder_state: HolderState::Live,
+                resource_version: "1".to_owned(),
+            });
+        }
+        ["the", "second", "system", "is", "given", "back"] => world.second_lease = None,
         ["the", "other", "run", "ends"] => {
             world.ahead.clear();
             world.lease = None;

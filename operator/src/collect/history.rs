@@ -3,7 +3,7 @@
 
 use crucible_crds::test_plan::Compare;
 use crucible_lifecycle::{
-    comparison::{Candidate, Comparison, Fingerprint, Found, Past, Shelf, Trend, compare},
+    comparison::{Candidate, Comparison, Fingerprint, Found, Past, Shelf, Trend, compare, compare_arms},
     contract::FrozenPlan,
     results::{Facts, Series, Summary},
 };
@@ -40,13 +40,21 @@ pub(super) async fn answer(vault: &dyn Vault, plan: &FrozenPlan, asked: &Compare
         Found::Run(past, _) => Some((**past).clone()),
         Found::Nothing | Found::Unusable(..) => None,
     };
-    let (series, plan_too, asked_too) = (summary.series.clone(), plan.clone(), asked.clone());
+    let (series, rounds, plan_too, asked_too) = (summary.series.clone(), summary.rounds.clone(), plan.clone(), asked.clone());
     let fingerprint = Fingerprint::of(plan, facts.server_version.as_deref());
     // Resampling takes up to a second of a processor where there are many queries: not on a thread that others wait for.
-    let work = move || compare(&asked_too, Candidate { plan: &plan_too, fingerprint: &fingerprint, series: &series }, found);
+    let work = move || compare(&asked_too, Candidate { plan: &plan_too, fingerprint: &fingerprint, series: &series, rounds: &rounds }, found);
     let comparison = tokio::task::spawn_blocking(work).await.map_err(|error| Error::Compare(error.to_string()))?;
     let trend = trend(vault, plan, asked, facts, summary, baseline.as_ref()).await?;
     Ok(Answer { comparison, trend })
+}
+
+/// Compares the two arms of a run with each other, for which no earlier one is needed.
+pub(super) async fn between_arms(plan: &FrozenPlan, asked: &Compare, summary: &Summary) -> Result<Option<Answer>, Error> {
+    let (series, rounds, plan, asked) = (summary.series.clone(), summary.rounds.clone(), plan.clone(), asked.clone());
+    let work = move || compare_arms(&asked, &plan, &series, &rounds);
+    let comparison = tokio::task::spawn_blocking(work).await.map_err(|error| Error::Compare(error.to_string()))?;
+    Ok(comparison.map(|comparison| Answer { comparison, trend: None }))
 }
 
 /// The earlier run that is asked for: the newest on its shelf that began before this one.

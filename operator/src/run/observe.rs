@@ -107,12 +107,14 @@ pub async fn observe(ctx: &Context, run: TestRun) -> Observed {
         reader.when(asks.plan && run.spec.run_id.is_some(), reader.namesake(run.spec.run_id.as_ref())),
         reader.when(asks.children, reader.token()),
     );
-    let target = frozen.found().map(|frozen| &frozen.spec.target).or_else(|| plan.found().map(|view| &view.plan.spec.target));
-    let secret = target.map(|target| target.credentials_ref.name.to_string());
-    let sut = run.status.as_ref().and_then(|status| status.sut.clone()).or_else(|| target.map(plan::sut_identity));
-    let (credentials, lease, queue, pods) = tokio::join!(
+    let spec = frozen.found().map(|frozen| &frozen.spec).or_else(|| plan.found().map(|view| &view.plan.spec));
+    let secret = spec.map(|spec| spec.target.credentials_ref.name.to_string());
+    let written = run.status.as_ref().and_then(|status| Some((status.sut.clone()?, status.second_sut.clone())));
+    let (sut, second_sut) = written.or_else(|| spec.map(plan::suts)).map_or((None, None), |(sut, second)| (Some(sut), second));
+    let (credentials, lease, second_lease, queue, pods) = tokio::join!(
         reader.when(asks.plan && secret.is_some(), reader.credentials(secret.as_deref().unwrap_or_default())),
         reader.when(asks.lease && sut.is_some(), reader.lease(sut.as_deref().unwrap_or_default())),
+        reader.when(asks.lease && second_sut.is_some(), reader.lease(second_sut.as_deref().unwrap_or_default())),
         reader.when(asks.queue && sut.is_some(), reader.queue(sut.as_deref().unwrap_or_default())),
         reader.when(asks.pods, reader.pods()),
     );
@@ -143,6 +145,7 @@ pub async fn observe(ctx: &Context, run: TestRun) -> Observed {
         token: if absent_until_marked { Seen::Absent } else { token },
         entropy: ctx.entropy.hex64(),
         lease,
+        second_lease,
         queue,
         job,
         pods,

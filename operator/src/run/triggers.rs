@@ -104,8 +104,8 @@ fn returned_leases(ctx: &Context, runs: Store<Guarded>) -> impl Stream<Item = Ob
             Change::Deleted(lease) => Some(lease.name_any()),
         };
         let waiting = |run: &TestRun| {
-            let awaited = run.status.as_ref().and_then(|status| status.sut.as_ref()).map(|sut| names::sut_lease(sut));
-            name.is_some() && awaited == name && !has_ended(run)
+            let awaited = run.status.iter().flat_map(|status| status.sut.iter().chain(&status.second_sut)).map(|sut| names::sut_lease(sut));
+            name.as_ref().is_some_and(|name| awaited.into_iter().any(|awaited| awaited == *name)) && !has_ended(run)
         };
         stream::iter(those(&runs, waiting))
     })

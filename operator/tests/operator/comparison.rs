@@ -1,7 +1,7 @@
 //! A run is compared with the one before it, by what that one left in the bucket.
 
 use crucible_crds::Phase;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     fault_sweep::live,
@@ -82,4 +82,48 @@ fn a_run_is_compared_alike_whenever_its_operator_dies_while_it_collects() {
     for effect in undisturbed.effects - 7..=undisturbed.effects {
         assert_eq!(live(&two_runs(&[]), Some(effect), false).end, undisturbed.end, "the operator died after effect {effect} of {}", undisturbed.effects);
     }
+}
+
+/// A plan whose arms are at two systems.
+const ARMS: &str = "
+apiVersion: crucible.dev/v1alpha1
+kind: TestPlan
+metadata: {name: checkout}
+spec:
+  target: {engine: mysql, endpoint: 'mariadb.sut.svc:3306', database: shop, credentialsRef: {name: shop-login}}
+  workload:
+    source:
+      inline: |
+        -- @type: sql
+        -- @name: PointLookup
+        SELECT 1;
+  load:
+    workers: 2
+    stages: [{name: steady, duration: 8s, vus: 8}]
+  compare: {arms: [{name: now}, {name: next, endpoint: 'next.sut.svc:3306'}]}
+";
+
+fn two_arms() -> Scenario {
+    Scenario { objects: vec![("secrets", SECRET), ("testplans", ARMS), ("testruns", RUN_A)], habits: Habits::default(), script: vec![], ..Scenario::happy() }
+}
+
+#[test]
+fn the_two_arms_of_a_run_are_compared_with_each_other() {
+    let results = played(&two_arms());
+    let comparison = comparison_of(&results, "run-a");
+    assert_eq!((&comparison["change"], &comparison["arms"], &comparison["baseline"]), (&"NoChange".into(), &json!(["now", "next"]), &Value::Null), "{comparison}");
+    let rounds = results[0].1["crucible"]["rounds"]["rounds"].as_array().unwrap();
+    assert_eq!(rounds.iter().map(|round| round["arm"].as_str().unwrap()).collect::<Vec<_>>(), ["now", "next", "next", "now"]);
+    assert_eq!(results[0].1["crucible"]["plan"]["arms"][1], json!({"name": "next", "endpoint": "next.sut.svc:3306", "database": "shop"}));
+}
+
+#[test]
+fn a_run_of_two_systems_ends_alike_whenever_its_operator_dies() {
+    let undisturbed = live(&two_arms(), None, false);
+    assert!(undisturbed.end.contains("verdict Passed"), "{}", undisturbed.end);
+    assert!(!undisturbed.end.contains("leases/"), "a lease is left:\n{}", undisturbed.end);
+    for effect in 1..=undisturbed.effects {
+        assert_eq!(live(&two_arms(), Some(effect), false).end, undisturbed.end, "the operator died after effect {effect} of {}", undisturbed.effects);
+    }
+    assert_eq!(live(&two_arms(), None, true).end, undisturbed.end, "every write was made twice");
 }

@@ -2,12 +2,14 @@
 
 use std::fmt::Write as _;
 
+use crucible_crds::name::Label;
+
 use super::{
     chart::{Chart, LEFT, RIGHT, Scale, WIDTH, latency_label},
     markup::{Column, TableRow, folded, section, shortened, table, text},
 };
 use crate::{
-    comparison::{ComparedRow, Comparison, Difference, Past, Repeats, Trend, interval_in_words, signed_percent},
+    comparison::{Across, ComparedRow, Comparison, Difference, Past, Repeats, Trend, interval_in_words, signed_percent},
     latency::human_mean,
     results::Report,
     statistics::{
@@ -23,7 +25,10 @@ const ROW: f64 = 26.0;
 /// The section of the comparison; nothing where the plan does not ask for one.
 pub(super) fn comparison(report: &Report<'_>) -> String {
     let Some(comparison) = report.comparison else { return String::new() };
-    let Comparison { asked, required: _, measure, limit, baseline, differences, obstacle, rows, earlier: _, change } = comparison;
+    let Comparison { asked, arms, required: _, measure, limit, baseline, differences, obstacle, rows, earlier: _, change } = comparison;
+    if let Some(arms) = arms {
+        return between_arms(comparison, arms);
+    }
     let mut content = match (obstacle, baseline) {
         (Some(obstacle), _) => format!("<p><strong>Nothing was compared.</strong> {}.</p>\n", text(obstacle)),
         (None, Some(past)) => format!(
@@ -43,12 +48,29 @@ pub(super) fn comparison(report: &Report<'_>) -> String {
     if !rows.is_empty() {
         content += "<p class=\"soft\">Each bar is the interval in which the change lies, by resampling the seconds of both runs in blocks; all bars together hold in 95 of 100 comparisons.</p>\n";
         content += &["<figure>", &bars(comparison), "</figure>\n"].concat();
-        content += &row_table(rows, *measure);
+        content += &row_table(&format!("Then and now; {} decides", measure.as_str()), rows);
     }
     if let Some(trend) = report.trend {
         content += &over_runs(trend, *measure);
     }
     section("comparison", "Comparison with an earlier run", &content)
+}
+
+/// The section of the two arms of one run.
+fn between_arms(comparison: &Comparison, [first, second]: &[Label; 2]) -> String {
+    let Comparison { measure, limit, rows, change, .. } = comparison;
+    let told = format!(
+        "<p>{} Arm <span class=\"id\">{}</span> against arm <span class=\"id\">{}</span>, which were asked in turns. More than {} at {} counts as slower.</p>\n\
+         <p class=\"soft\">Each bar is the interval in which the change lies, by resampling the seconds of both arms in blocks; all bars together hold in 95 of 100 \
+         comparisons. Where each arm has 4 rounds or more, a change counts only if these show it too.</p>\n",
+        in_words(*change),
+        text(second),
+        text(first),
+        signed_percent(*limit),
+        measure.as_str()
+    );
+    let caption = format!("{first} → {second}; {} decides", measure.as_str());
+    section("comparison", "Comparison of the two arms", &[&told, "<figure>", &bars(comparison), "</figure>\n", &row_table(&caption, rows)].concat())
 }
 
 fn in_words(change: Change) -> &'static str {
@@ -123,7 +145,7 @@ impl std::fmt::Write for Text<'_> {
     }
 }
 
-fn row_table(rows: &[ComparedRow], deciding: Measure) -> String {
+fn row_table(caption: &str, rows: &[ComparedRow]) -> String {
     let figure = |shift: &Shift| {
         let shown = |value: Option<f64>| match (value, shift.measure) {
             (None, _) => "–".to_owned(),
@@ -140,11 +162,23 @@ fn row_table(rows: &[ComparedRow], deciding: Measure) -> String {
             Change::NoChange => ("", "not slower"),
             Change::NotEnoughData => ("open", "not enough data"),
         };
-        let cells = std::iter::once(text(name(row))).chain(row.shifts.iter().map(figure)).chain([word.to_owned()]).collect();
+        let rounds = row.across.as_ref().map(|across| format!("<br><span class=\"soft\">{}</span>", rounds_in_words(across))).unwrap_or_default();
+        let cells = std::iter::once(text(name(row))).chain(row.shifts.iter().map(figure)).chain([word.to_owned() + &rounds]).collect();
         TableRow { class, cells }
     };
     let head = [Column("query", false), Column("p50", true), Column("p95", true), Column("p99", true), Column("throughput", true), Column("answer", false)];
-    table(&format!("Then and now; {} decides", deciding.as_str()), &head, rows.iter().map(row))
+    table(caption, &head, rows.iter().map(row))
+}
+
+/// What the rounds of both say of the deciding percentile.
+fn rounds_in_words(across: &Across) -> String {
+    let Across { baseline, candidate, answer } = across;
+    format!("{baseline} and {candidate} rounds: {}, {}", signed_percent(answer.change), probability(answer.p))
+}
+
+/// How likely a difference is where there is none.
+fn probability(p: f64) -> String {
+    if p < 0.001 { "p &lt; 0.001".to_owned() } else { format!("p = {p:.3}") }
 }
 
 /// The runs of the plan over time, where there are several.
@@ -189,7 +223,7 @@ fn repeats_in_words(repeats: &Repeats) -> String {
         text(&candidate.0),
         signed_percent(answer.change),
         answer.u,
-        if answer.p < 0.001 { "p &lt; 0.001".to_owned() } else { format!("p = {:.3}", answer.p) }
+        probability(answer.p)
     )
 }
 

@@ -2,9 +2,10 @@
 
 use super::markup::{Column, TableRow, folded, grouped, section, shortened, table, text};
 use crate::{
+    comparison::arms_in_words,
     contract::Query,
     latency::human,
-    load::{arrivals_in_words, stage_in_words},
+    load::{arrivals_in_words, stages_in_words},
     results::{Report, SampleGroup, WorkerRow},
 };
 
@@ -82,7 +83,6 @@ pub(super) fn identity(report: &Report<'_>) -> String {
     let Report { plan, facts, collected_at, .. } = report;
     let target = &plan.spec.target;
     let load = &plan.spec.load;
-    let stages: Vec<String> = load.stages.iter().map(stage_in_words).collect();
     let tls = match target.tls.mode {
         crucible_crds::test_plan::TlsMode::Verify => "encrypted, certificate checked",
         crucible_crds::test_plan::TlsMode::InsecureSkipVerify => "encrypted, certificate not checked",
@@ -95,11 +95,12 @@ pub(super) fn identity(report: &Report<'_>) -> String {
         ("target", format!("{} at {}, database {}", target.engine.as_str(), target.endpoint, target.database)),
         ("version", facts.server_version.clone().unwrap_or_else(|| "not known".to_owned())),
         ("connections", tls.to_owned()),
-        ("load", format!("{} workers: {}{}", load.workers, stages.join(", "), arrivals_in_words(load))),
+        ("load", format!("{} workers: {}{}", load.workers, stages_in_words(&plan.spec), arrivals_in_words(load))),
+        ("arms", arms_in_words(&plan.arms)),
         ("query time-out", load.query_timeout.to_string()),
         ("collected at", format!("{collected_at:.0}")),
     ];
-    let rows = rows.iter().map(|(name, value)| TableRow::from(vec![(*name).to_owned(), text(value)]));
+    let rows = rows.iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| TableRow::from(vec![(*name).to_owned(), text(value)]));
     let again = format!(
         "kubectl create -n {} -f - <<EOF\napiVersion: crucible.dev/v1alpha1\nkind: TestRun\nmetadata: {{generateName: {}-}}\nspec: {{planRef: {{name: {}}}}}\nEOF",
         plan.run.namespace, plan.plan_name, plan.plan_name

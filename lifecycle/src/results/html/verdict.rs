@@ -120,7 +120,8 @@ fn next(report: &Report<'_>) -> String {
     match report.verdict.outcome {
         Outcome::Passed => "Every check held. <a href=\"#latency\">Latency over time</a> shows how steadily.".to_owned(),
         Outcome::Failed if broken.is_some_and(|check| check.name.starts_with("slowdown")) || (broken.is_none() && slower) => {
-            "The system under test became slower. Look at the <a href=\"#comparison\">comparison</a> next: it names the queries.".to_owned()
+            let who = if report.comparison.is_some_and(|comparison| comparison.arms.is_some()) { "The second arm is slower" } else { "The system under test became slower" };
+            format!("{who}. Look at the <a href=\"#comparison\">comparison</a> next: it names the queries.")
         }
         Outcome::Failed if broken.is_some_and(|check| check.name.starts_with("errorRate") || check.name.starts_with("queries answered")) => {
             let when = when_failed(report).map(|when| format!(", {when}")).unwrap_or_default();
@@ -186,7 +187,8 @@ fn compared(comparison: &Comparison) -> Option<(&'static str, String, String)> {
     let interval = comparison.rows.first()?.deciding(comparison.measure)?.interval?;
     let whole = interval_in_words(&interval);
     let (estimate, bounds) = whole.split_once(" (")?;
-    Some(("against baseline", estimate.to_owned(), format!("{} {}", comparison.measure.as_str(), bounds.trim_end_matches(')'))))
+    let against = if comparison.arms.is_some() { "second arm against first" } else { "against baseline" };
+    Some((against, estimate.to_owned(), format!("{} {}", comparison.measure.as_str(), bounds.trim_end_matches(')'))))
 }
 
 /// The checks of the system under test.

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::{
-    comparison::{ComparedRow, Comparison, Past, Repeats, Trend},
+    comparison::{Across, ComparedRow, Comparison, Past, Repeats, Trend},
     statistics::{
         bootstrap::{Measure, Shift},
         change_points::ChangePoint,
@@ -12,19 +12,26 @@ use crate::{
 
 /// The comparison with one earlier run.
 pub(super) fn comparison(comparison: &Comparison) -> Value {
-    let Comparison { asked, required, measure, limit, baseline, differences, obstacle, rows, earlier: _, change } = comparison;
+    let Comparison { asked, arms, required, measure, limit, baseline, differences, obstacle, rows, earlier: _, change } = comparison;
     json!({
-        "asked": asked, "required": required, "metric": measure.as_str(), "maxSlowdown": limit, "change": change, "obstacle": obstacle,
+        "asked": asked, "arms": arms, "required": required, "metric": measure.as_str(), "maxSlowdown": limit, "change": change, "obstacle": obstacle,
         "baseline": baseline, "differences": differences, "rows": rows.iter().map(row).collect::<Vec<_>>(),
     })
 }
 
 fn row(row: &ComparedRow) -> Value {
-    let ComparedRow { query, shifts, change } = row;
+    let ComparedRow { query, shifts, across, change } = row;
     let mut fields: Map<String, Value> = shifts.iter().map(|one| (one.measure.as_str().to_owned(), shift(one))).collect();
     fields.insert("query".to_owned(), json!(query));
     fields.insert("change".to_owned(), json!(change));
+    fields.insert("rounds".to_owned(), json!(across.as_ref().map(of_rounds)));
     fields.into()
+}
+
+/// What the test of Mann and Whitney says of the deciding percentile in the rounds of both.
+fn of_rounds(across: &Across) -> Value {
+    let Across { baseline, candidate, answer } = across;
+    json!({"baseline": baseline, "candidate": candidate, "u": answer.u, "p": answer.p, "change": answer.change})
 }
 
 /// Latencies in whole microseconds, rates per second; changes as shares.

@@ -172,3 +172,45 @@ fn our_own_sections_hold_rows_timeline_and_verdict() {
     assert_eq!(crucible["errorSamples"][0]["query"], "CountAll");
     assert_eq!(crucible["verdict"]["outcome"], "Passed");
 }
+
+#[test]
+fn rounds_have_their_figures_and_their_spread() {
+    let mut plan: FrozenPlan = plan(json!({}));
+    plan.spec.load.repeat = 2;
+    plan.spec = crate::load::rounds::carried_out(&plan.spec);
+    let log = vec![line("PointLookup|steady#1|ok", 2, &[250; 80]), line("PointLookup|steady#2|ok", 12, &[350; 160])];
+    let summary = merge(&plan, &[log, vec![]], false);
+    let facts = facts();
+    let verdict = judge(&plan, &summary, &facts, &[], None);
+    let report = Report {
+        plan: &plan,
+        summary: &summary,
+        verdict: &verdict,
+        facts: &facts,
+        samples: &[],
+        sources: &[],
+        comparison: None,
+        trend: None,
+        collected_at: "2026-03-08T00:01:30Z".parse().unwrap(),
+    };
+    let document = report.to_json();
+    let rounds = &document["crucible"]["rounds"];
+    assert_eq!(rounds["count"], 2);
+    assert_eq!(
+        rounds["rounds"][1]["rows"][0],
+        json!({"query": null, "seconds": 8.0, "ok": 160, "errors": 0, "throughput": 20.0, "errorRate": 0.0, "p50Micros": 350, "p95Micros": 350, "p99Micros": 350})
+    );
+    assert_eq!(rounds["spread"][1]["query"], "PointLookup");
+    assert_eq!(
+        rounds["spread"][1]["throughput"],
+        json!({"rounds": 2, "min": 10.0, "median": 15.0, "max": 20.0, "coefficientOfVariation": f64::sqrt(50.0) / 15.0})
+    );
+    assert_eq!(document["crucible"]["stagesOverRounds"][1]["stage"], "steady");
+    assert_eq!(document["crucible"]["stagesOverRounds"][1]["ok"], 240);
+    let text = report.to_markdown();
+    assert!(text.contains("| 2 | 160 | 0 | 20.0 | 350us |"), "{text}");
+    assert!(text.contains("| PointLookup | 10.0, 15.0, 20.0; 47.1 % |"), "{text}");
+    assert!(text.contains("warmup 2s 4 users, steady 3s 8 users, peak 5s to 16 users, 2 times"), "{text}");
+    let page = report.to_html();
+    assert!(page.contains("<a href=\"#rounds\">Rounds</a>") && page.contains("round 2") && page.contains("± 47.1 %"));
+}
