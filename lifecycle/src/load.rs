@@ -104,10 +104,8 @@ pub fn stage_in_words(stage: &Stage) -> String {
 /// The stages of a frozen plan in words, those of one round: `warmup 10s 8 users, steady 60s 32 users, 3 times`.
 #[must_use]
 pub fn stages_in_words(spec: &TestPlanSpec) -> String {
-    let once: Vec<String> = rounds::stages_once(spec)
-        .iter()
-        .map(|stage| stage_in_words(&Stage { name: rounds::name_in_plan(&stage.name).into(), ..stage.clone() }))
-        .collect();
+    let once: Vec<String> =
+        rounds::stages_once(spec).iter().map(|stage| stage_in_words(&Stage { name: rounds::name_in_plan(&stage.name).into(), ..stage.clone() })).collect();
     let times = match rounds::count(spec) {
         1 => String::new(),
         count => format!(", {count} times"),

@@ -14,7 +14,8 @@ mod rows;
 pub use memory::MemoryLedger;
 pub use postgres::{LedgerSettings, PostgresLedger};
 pub use rows::{
-    Cursor, HistoryRow, ListRuns, Page, Places, RecordOutcome, Recorded, RunRecord, RunRow, Signal, StopOutcome, SubmittedRun, TransitionRow, Unfinished, WaitingRoom,
+    Cursor, HistoryRow, ListRuns, Page, Places, RecordOutcome, Recorded, RunRecord, RunRow, Signal, StopOutcome, SubmittedRun, TransitionRow, Unfinished,
+    WaitingRoom,
 };
 
 /// No page is longer.

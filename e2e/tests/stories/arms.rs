@@ -31,7 +31,10 @@ async fn two_arms_of_one_run_are_asked_in_turns_and_compared() -> Result<()> {
         let comparison = &document["crucible"]["comparison"];
         ensure!(comparison["change"] == "Slower" && comparison["arms"] == json!(["now", "next"]), "the arms are compared as {comparison}");
         let verdict = slower.verdict.as_ref().context("the run has no verdict")?;
-        ensure!(verdict.reasons.iter().any(|reason| reason.starts_with("SlowerThanFirstArm: slowdown of p50 of arm next against arm now")), "it failed because {verdict:?}");
+        ensure!(
+            verdict.reasons.iter().any(|reason| reason.starts_with("SlowerThanFirstArm: slowdown of p50 of arm next against arm now")),
+            "it failed because {verdict:?}"
+        );
         let rounds = &document["crucible"]["rounds"];
         let order: Vec<&str> = rounds["rounds"].as_array().context("no rounds")?.iter().filter_map(|round| round["arm"].as_str()).collect();
         ensure!(order == ["now", "next", "next", "now", "now", "next", "next", "now"], "the rounds were {order:?}");

@@ -113,7 +113,7 @@ mod tests {
 
     use super::*;
 
-    fn spec(load: serde_json::Value) -> TestPlanSpec {
+    fn spec(load: &serde_json::Value) -> TestPlanSpec {
         let mut spec = json!({
             "target": {"engine": "mysql", "endpoint": "mariadb.sut.svc", "database": "shop", "credentialsRef": {"name": "shop"}},
             "workload": {"source": {"inline": "-- @name: A\nSELECT 1"}},
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn a_load_that_is_carried_out_once_is_as_the_plan_says() {
         for once in [json!({}), json!({"repeat": 1})] {
-            let spec = spec(once);
+            let spec = spec(&once);
             assert_eq!(carried_out(&spec), spec);
             assert_eq!((rounds(&spec), stages_once(&spec).len(), length(&spec)), (vec![], 2, Duration::from_secs(30)));
         }
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn rounds_are_the_stages_again_with_the_number_of_the_round() {
-        let plan = spec(json!({"repeat": 3}));
+        let plan = spec(&json!({"repeat": 3}));
         let frozen = carried_out(&plan);
         assert_eq!(names(&frozen), ["warmup#1", "steady#1", "warmup#2", "steady#2", "warmup#3", "steady#3"]);
         let same = |number: usize| Stage { name: plan.load.stages[number % 2].name.clone(), ..frozen.load.stages[number].clone() };
@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn arms_take_turns_in_whole_blocks() {
         let turns = |repeat: u32| {
-            let mut spec = spec(json!({"repeat": repeat}));
+            let mut spec = spec(&json!({"repeat": repeat}));
             spec.compare = serde_json::from_value(json!({"arms": [{"name": "a"}, {"name": "b", "database": "other"}]})).unwrap();
             let frozen = carried_out(&spec);
             let rounds = rounds(&frozen);
@@ -163,13 +163,13 @@ mod tests {
         };
         let blocks = [1, 2, 3, 4, 20].map(turns);
         assert_eq!(blocks, ["ABBA".to_owned(), "ABBA".to_owned(), "ABBAABBA".to_owned(), "ABBAABBA".to_owned(), "ABBA".repeat(10)]);
-        assert_eq!(arm_of_stage(&carried_out(&spec(json!({"repeat": 2}))), 0), None);
+        assert_eq!(arm_of_stage(&carried_out(&spec(&json!({"repeat": 2}))), 0), None);
     }
 
     #[test]
     fn a_fault_begins_in_the_first_round() {
-        assert_eq!(carried_out(&spec(json!({"repeat": 2}))).faults[0].start.stage.as_deref(), Some("steady#1"));
-        assert_eq!(carried_out(&spec(json!({}))).faults[0].start.stage.as_deref(), Some("steady"));
+        assert_eq!(carried_out(&spec(&json!({"repeat": 2}))).faults[0].start.stage.as_deref(), Some("steady#1"));
+        assert_eq!(carried_out(&spec(&json!({}))).faults[0].start.stage.as_deref(), Some("steady"));
     }
 
     #[test]

@@ -83,7 +83,10 @@ pub(super) fn freeze(spec: &TestPlanSpec, files: &[Placed], queries: &[Query], p
                 frozen.push(FrozenArm { name: arm.name.clone(), target: target(&spec.target, arm), bindings });
             }
             // The plan's own parameters are right, so that what is wrong is the arm's, and those come first.
-            Err(found) => problems.extend(found.into_iter().map(|problem| Problem { path: problem.path.replace("spec.workload.parameters", &path), ..problem }).collect()),
+            Err(found) => {
+                problems
+                    .extend(found.into_iter().map(|problem| Problem { path: problem.path.replace("spec.workload.parameters", &path), ..problem }).collect());
+            }
         }
     }
     frozen

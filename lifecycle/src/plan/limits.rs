@@ -174,7 +174,11 @@ fn check_rounds(spec: &TestPlanSpec, problems: &mut Problems) {
     if *repeat > 1 && find_max.is_some() {
         problems.add("spec.load.findMax", "a search is not repeated: findMax goes without repeat");
     }
-    let (path, of_rounds) = if rounds > 1 { ("spec.load.repeat", format!(" in {rounds} rounds{}", if rounds::arms(spec).is_empty() { "" } else { " of both arms" })) } else { ("spec.load.stages", String::new()) };
+    let (path, of_rounds) = if rounds > 1 {
+        ("spec.load.repeat", format!(" in {rounds} rounds{}", if rounds::arms(spec).is_empty() { "" } else { " of both arms" }))
+    } else {
+        ("spec.load.stages", String::new())
+    };
     if total > DAY {
         problems.add(path, format!("the stages last {}s together{of_rounds}; at most 24h are possible", total.as_secs()));
     }
@@ -306,7 +310,8 @@ fn check_series(slo: &Slo, sources: &[PrometheusSource], path: &str, problems: &
 /// That the plan with its queries fits into the ConfigMap that it is frozen into for a run.
 pub(super) fn check_size(spec: &TestPlanSpec, queries: &[Query], arms: &[FrozenArm], problems: &mut Problems) {
     // Both are made of texts, numbers and lists, which JSON can always hold.
-    let bytes: usize = [serde_json::to_vec(spec), serde_json::to_vec(queries), serde_json::to_vec(arms)].into_iter().map(|json| json.unwrap_or_default().len()).sum();
+    let bytes: usize =
+        [serde_json::to_vec(spec), serde_json::to_vec(queries), serde_json::to_vec(arms)].into_iter().map(|json| json.unwrap_or_default().len()).sum();
     if bytes > MOST_FROZEN_BYTES {
         problems.add("spec.workload.source", format!("the plan takes {bytes} bytes with its queries; at most {MOST_FROZEN_BYTES} can be kept with a run"));
     }

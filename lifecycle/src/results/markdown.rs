@@ -207,7 +207,8 @@ fn compared(text: &mut String, comparison: &Comparison, trend: Option<&Trend>) {
         let name = row.query.as_deref().unwrap_or("all queries");
         let shifts: Vec<String> =
             row.shifts.iter().map(|shift| shift.interval.map_or_else(|| "–".to_owned(), |interval| interval_in_words(&interval))).collect();
-        let across = row.across.as_ref().map(|across| format!("; rounds {}, p = {:.3}", signed_percent(across.answer.change), across.answer.p)).unwrap_or_default();
+        let across =
+            row.across.as_ref().map(|across| format!("; rounds {}, p = {:.3}", signed_percent(across.answer.change), across.answer.p)).unwrap_or_default();
         line(text, &format!("| {} | {} | {}{across} |", cell(name), shifts.join(" | "), row.change.as_str()));
     }
     let newest = trend.and_then(|trend| Some((trend, trend.changes.last()?)));

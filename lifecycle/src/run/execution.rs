@@ -107,7 +107,8 @@ fn fired(rule: &AbortRule, live: &LiveView) -> Option<String> {
                 AbortMetric::ErrorRate => return None,
             };
             let fastest = window.filter_map(|second| second.latency).map(of).min()?;
-            (Duration::from_micros(fastest) > limit.span()).then(|| format!("{name} was at least {} in every second of {over} s, above {limit}", human(fastest)))
+            (Duration::from_micros(fastest) > limit.span())
+                .then(|| format!("{name} was at least {} in every second of {over} s, above {limit}", human(fastest)))
         }
         (None, None) => None,
     }

@@ -55,7 +55,9 @@ fn each_kind_of_limit_is_judged_on_its_row() {
 
 #[test]
 fn a_limit_on_a_stage_is_about_all_rounds_of_it() {
-    let mut plan = plan(json!({"slos": [{"metric": "max", "stage": "steady", "below": "20ms"}, {"metric": "throughput", "query": "PointLookup", "stage": "steady", "atLeast": 2}]}));
+    let mut plan = plan(
+        json!({"slos": [{"metric": "max", "stage": "steady", "below": "20ms"}, {"metric": "throughput", "query": "PointLookup", "stage": "steady", "atLeast": 2}]}),
+    );
     plan.spec.load.repeat = 2;
     plan.spec = crate::load::rounds::carried_out(&plan.spec);
     let log = vec![line("PointLookup|steady#1|ok", 2, &[1000; 6]), line("PointLookup|steady#2|ok", 12, &[50_000; 6])];

@@ -134,7 +134,10 @@ mod tests {
         live.absorb(0, &[second(0, 10, 1, &[100]), second(1, 11, 0, &[100])]);
         assert_eq!(live.view(), LiveView::default());
         live.absorb(1, &[second(0, 5, 0, &[900])]);
-        assert_eq!(live.view(), LiveView { seconds: vec![FleetSecond { second: 0, ok: 15, errors: 1, arrivals: None, latency: Some(LATENCY) }], p95_micros: Some(900) });
+        assert_eq!(
+            live.view(),
+            LiveView { seconds: vec![FleetSecond { second: 0, ok: 15, errors: 1, arrivals: None, latency: Some(LATENCY) }], p95_micros: Some(900) }
+        );
     }
 
     #[test]

@@ -111,7 +111,11 @@ fn two_arms() -> Scenario {
 fn the_two_arms_of_a_run_are_compared_with_each_other() {
     let results = played(&two_arms());
     let comparison = comparison_of(&results, "run-a");
-    assert_eq!((&comparison["change"], &comparison["arms"], &comparison["baseline"]), (&"NoChange".into(), &json!(["now", "next"]), &Value::Null), "{comparison}");
+    assert_eq!(
+        (&comparison["change"], &comparison["arms"], &comparison["baseline"]),
+        (&"NoChange".into(), &json!(["now", "next"]), &Value::Null),
+        "{comparison}"
+    );
     let rounds = results[0].1["crucible"]["rounds"]["rounds"].as_array().unwrap();
     assert_eq!(rounds.iter().map(|round| round["arm"].as_str().unwrap()).collect::<Vec<_>>(), ["now", "next", "next", "now"]);
     assert_eq!(results[0].1["crucible"]["plan"]["arms"][1], json!({"name": "next", "endpoint": "next.sut.svc:3306", "database": "shop"}));

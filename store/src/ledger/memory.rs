@@ -11,8 +11,8 @@ use futures::{StreamExt, stream, stream::BoxStream};
 use jiff::Timestamp;
 
 use super::{
-    HistoryRow, LONGEST_PAGE, Ledger, LedgerError, ListRuns, Page, Places, RecordOutcome, Recorded, RunRecord, RunRow, StopOutcome, SubmittedRun, TransitionRow,
-    Unfinished, WaitingRoom,
+    HistoryRow, LONGEST_PAGE, Ledger, LedgerError, ListRuns, Page, Places, RecordOutcome, Recorded, RunRecord, RunRow, StopOutcome, SubmittedRun,
+    TransitionRow, Unfinished, WaitingRoom,
 };
 
 /// A ledger that lives as long as the process.

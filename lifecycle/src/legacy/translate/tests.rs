@@ -145,7 +145,12 @@ fn the_load_lasts_at_least_a_second_and_ramps_only_where_asked() {
 fn failure_detection_becomes_a_rule_or_none() {
     let rule = |detection: &str| {
         let text = PLAN.replace("execution:\n", &format!("execution:\n  failure_detection: {detection}\n"));
-        translated(&text, &FACTS).plan_spec.abort.iter().map(|rule| format!("above {} over {} after {}", rule.above.unwrap(), rule.over, rule.after)).collect::<Vec<_>>()
+        translated(&text, &FACTS)
+            .plan_spec
+            .abort
+            .iter()
+            .map(|rule| format!("above {} over {} after {}", rule.above.unwrap(), rule.over, rule.after))
+            .collect::<Vec<_>>()
     };
     assert_eq!(rule("{enabled: false}"), Vec::<String>::new());
     assert_eq!(rule("{error_rate_threshold: 0.25, abort_delay: 0s}"), ["above 0.25 over 10s after 0s"]);

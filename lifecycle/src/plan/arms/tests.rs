@@ -29,8 +29,7 @@ fn arms_are_two_variants_that_can_be_compared() {
             let (parent, field) = pointer.rsplit_once('/').unwrap();
             plan.pointer_mut(parent).unwrap()[field] = value.clone();
         }
-        resolve(&serde_json::from_value(plan).unwrap(), &[WORKLOAD])
-            .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+        resolve(&serde_json::from_value(plan).unwrap(), &[WORKLOAD]).map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
     };
     let two = || json!([{"name": "now"}, {"name": "next", "endpoint": "next.sut.svc", "database": "shop2", "parameters": [{"name": "id", "values": ["7"]}]}]);
     let good = resolved(two(), json!({})).unwrap();
@@ -55,16 +54,36 @@ fn arms_are_two_variants_that_can_be_compared() {
         (two(), json!({"/compare/mayDiffer": ["tls"]}), "spec.compare.mayDiffer: arms are compared with each other: they go without mayDiffer"),
         (two(), open, "spec.load.findMax: arms go without findMax: a search is not repeated"),
         (two(), json!({"/faults": [fault]}), "spec.faults: arms go without faults: a fault would hit one of them alone"),
-        (elsewhere.clone(), json!({"/fixtures": [{"ref": "shop", "table": "t"}]}), "spec.fixtures: fixtures are loaded into target alone: arms with another endpoint or database go without them"),
+        (
+            elsewhere.clone(),
+            json!({"/fixtures": [{"ref": "shop", "table": "t"}]}),
+            "spec.fixtures: fixtures are loaded into target alone: arms with another endpoint or database go without them",
+        ),
         (
             elsewhere,
             json!({"/workload/invariants": [{"name": "i", "sql": "SELECT 1", "expect": "1"}]}),
             "spec.workload.invariants: invariants are asked of target alone: arms with another endpoint or database go without them",
         ),
-        (json!([{"name": "now"}, {"name": "next", "endpoint": "db:99999"}]), json!({}), "spec.compare.arms[1].endpoint: the port must be a whole number from 1 to 65535"),
-        (parameters(json!([{"name": "city", "values": ["Rome"]}])), json!({}), "spec.compare.arms[1].parameters[0].name: no query has a placeholder :city; they have id, kind"),
-        (parameters(json!([{"name": "id", "range": [9, 1]}])), json!({}), "spec.compare.arms[1].parameters[0]: a parameter needs either range, with a smallest and a largest number, or values"),
-        (two(), json!({"/load/repeat": 20, "/load/stages/1/duration": "35m51s"}), "spec.load.repeat: the stages last 86440s together in 40 rounds of both arms; at most 24h are possible"),
+        (
+            json!([{"name": "now"}, {"name": "next", "endpoint": "db:99999"}]),
+            json!({}),
+            "spec.compare.arms[1].endpoint: the port must be a whole number from 1 to 65535",
+        ),
+        (
+            parameters(json!([{"name": "city", "values": ["Rome"]}])),
+            json!({}),
+            "spec.compare.arms[1].parameters[0].name: no query has a placeholder :city; they have id, kind",
+        ),
+        (
+            parameters(json!([{"name": "id", "range": [9, 1]}])),
+            json!({}),
+            "spec.compare.arms[1].parameters[0]: a parameter needs either range, with a smallest and a largest number, or values",
+        ),
+        (
+            two(),
+            json!({"/load/repeat": 20, "/load/stages/1/duration": "35m51s"}),
+            "spec.load.repeat: the stages last 86440s together in 40 rounds of both arms; at most 24h are possible",
+        ),
     ];
     for (arms, fields, expected) in cases {
         let said = resolved(arms, fields).unwrap_err();

@@ -20,7 +20,11 @@ pub(super) fn section_of(report: &Report<'_>) -> String {
     let each = summary.rounds.iter().filter_map(|round| Some((format!("round {}{}", round.number, name(round.arm)), round.of(None)?)));
     let explained = "<p class=\"soft\">What the same system varies from round to round without being changed: the smallest, the middle and the largest figure, \
                      and the standard deviation as a share of the mean.</p>\n";
-    section("rounds", "Rounds", &[&rows("All queries together, over the measured stages of each round", each), explained, &spread_table(&spreads(summary), name)].concat())
+    section(
+        "rounds",
+        "Rounds",
+        &[&rows("All queries together, over the measured stages of each round", each), explained, &spread_table(&spreads(summary), name)].concat(),
+    )
 }
 
 fn spread_table(spreads: &[SpreadRow], name: impl Fn(Option<usize>) -> String) -> String {
