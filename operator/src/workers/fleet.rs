@@ -265,7 +265,7 @@ mod tests {
     #[test]
     fn an_instant_is_told_by_the_workers_own_clock_unless_the_way_explains_the_difference() {
         let mut fleet = FleetState::of(1);
-        let start = at(200).as_nanosecond() as i64;
+        let start = at(200).as_second() * 1_000_000_000;
         assert_eq!(fleet.on_its_clock(0, at(200)), None, "its clock was never seen");
         for (round_trip, shown, expected) in [
             (Duration::from_millis(400), 100_150_000_000, start),
