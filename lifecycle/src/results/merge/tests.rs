@@ -4,7 +4,10 @@ use serde_json::json;
 use super::*;
 use crate::{
     histogram::log::HEADER,
-    results::sample::{arrivals, line, merge, open_plan, plan},
+    results::{
+        Row,
+        sample::{arrivals, line, merge, open_plan, plan},
+    },
 };
 
 fn problem(plan: &FrozenPlan, lines: &[&str]) -> MergeError {
