@@ -42,6 +42,8 @@ macro_rules! scenarios {
 }
 
 scenarios! {
+    arms_at_two_systems
+    arms_at_two_systems_deleted
     happy_path
     warm_start_in_one_pass
     worker_lost_before_the_start
