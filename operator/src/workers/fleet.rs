@@ -268,7 +268,7 @@ mod tests {
         let start = at(200).as_second() * 1_000_000_000;
         assert_eq!(fleet.on_its_clock(0, at(200)), None, "its clock was never seen");
         for (round_trip, shown, expected) in [
-            (Duration::from_millis(400), 100_150_000_000, start),
+            (Duration::from_millis(400), 99_950_000_000, start),
             (Duration::from_millis(40), 100_150_000_000, start + 170_000_000),
             (Duration::from_millis(4), 99_998_500_000, start),
             (Duration::from_millis(2), 99_990_000_000, start - 9_000_000),

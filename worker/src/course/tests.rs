@@ -186,11 +186,11 @@ fn a_poll_before_the_upload_does_not_count_as_having_heard_of_it() {
 }
 
 #[test]
-fn the_load_is_running_from_the_agreed_instant_even_if_no_query_went_out_yet() {
+fn the_load_is_running_a_moment_after_the_agreed_instant_even_if_no_query_went_out_yet() {
     let mut story = Story::armed();
-    assert_eq!(story.until(99), []);
+    assert_eq!(story.until(199), []);
     assert_eq!(story.state(), Armed);
-    assert_eq!(story.until(100), []);
+    assert_eq!(story.until(200), []);
     assert_eq!(story.state(), Running);
 }
 
