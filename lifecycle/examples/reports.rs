@@ -7,13 +7,17 @@ use std::{collections::BTreeMap, env::args, error::Error, fs, path::Path};
 
 use crucible_crds::{Outcome, test_run::EndedEarly};
 use crucible_lifecycle::{
-    comparison::{Candidate, Comparison, Fingerprint, Found, Past, Trend, compare},
-    contract::FrozenPlan,
+    comparison::{Candidate, Comparison, Fingerprint, Found, Past, Trend, compare, compare_arms},
+    contract::{FrozenArm, FrozenPlan},
     histogram::{
         Histogram,
         arrivals::{ArrivalCounts, Arrivals},
     },
-    load::level_at,
+    load::{
+        level_at,
+        rounds::{carried_out, rounds},
+    },
+    plan::target_of_arm,
     results::{
         Facts, FaultFact, Merger, Report, SampleGroup, Summary, group_samples,
         observability::{Series, SourceReading},
@@ -38,6 +42,7 @@ fn main() -> Result<(), Failure> {
     write(directory, "chaos", &chaos()?)?;
     write(directory, "comparison", &slower()?)?;
     write(directory, "open", &open()?)?;
+    write(directory, "arms", &arms()?)?;
     Ok(())
 }
 
@@ -131,14 +136,16 @@ fn simulate_with(
         for second in 0..seconds {
             for (name, per_second, median, spread) in QUERIES {
                 let now = system(second, name);
-                let (stage, load) = if second < 20 {
+                let (stage, load) = if let Some(stage) = stage_of_rounds(plan, second) {
+                    (stage, 1.0)
+                } else if second < 20 {
                     ("warmup", 0.4)
                 } else if second < 120 {
                     ("steady", 1.0)
                 } else {
                     ("peak", 1.0 + (second - 120) as f64 / 100.0)
                 };
-                let cold = if second < 12 { 1.0 + 0.15 * (12 - second) as f64 } else { 1.0 };
+                let cold = if second < 12 && !stage.contains('#') { 1.0 + 0.15 * (12 - second) as f64 } else { 1.0 };
                 let count = (per_second * load.sqrt() * share * now.sent * (1.0 + 0.04 * bell(&mut generator))).max(0.0);
                 let failed = (count * now.failing.0) as u64;
                 let level = median * cold * now.slower * load.powf(0.6) * (0.03 * bell(&mut generator)).exp();
@@ -159,6 +166,19 @@ fn simulate_with(
         }
     }
     Ok(merger.finish(seconds < planned))
+}
+
+/// The stage of a second in a load of several rounds; nothing in any other load.
+fn stage_of_rounds(plan: &FrozenPlan, second: u64) -> Option<&str> {
+    if rounds(&plan.spec).is_empty() {
+        return None;
+    }
+    let mut begun = 0;
+    let stage = plan.spec.load.stages.iter().find(|stage| {
+        begun += stage.duration.span().as_secs();
+        second < begun
+    });
+    stage.map(|stage| &*stage.name.0)
 }
 
 /// One latency: log-normal, with one in two hundred that had to wait for something.
@@ -269,6 +289,35 @@ fn chaos() -> Result<Sample, Failure> {
     let errors = br#"{"worker":0,"samples":[
         {"second":70,"query":"PointLookup","class":"connection","code":"2003","message":"dial tcp 10.42.0.17:3306: connect: connection refused","count":3780}]}"#;
     Ok(Sample { plan, summary, facts, samples: group_samples([&errors[..]])?, sources: vec![], comparison: None, trend: None })
+}
+
+/// Two versions in turns, of which the second answers one of three queries a fifth slower, on a day on which everything gets slower.
+fn arms() -> Result<Sample, Failure> {
+    let mut plan = plan(&json!({
+        "load": {"workers": 2, "repeat": 4, "stages": [
+            {"name": "settle", "duration": "5s", "vus": 16, "measured": false},
+            {"name": "steady", "duration": "20s", "vus": 16},
+        ]},
+        "compare": {"maxSlowdown": 0.05, "arms": [{"name": "now"}, {"name": "next", "endpoint": "mariadb-next.sut.svc:3306"}]},
+    }))?;
+    let ask = plan.spec.compare.clone().ok_or("the plan asks for nothing")?;
+    let bindings: Vec<_> = plan.queries.iter().map(|query| query.bindings.clone()).collect();
+    plan.arms = ask
+        .arms
+        .iter()
+        .flatten()
+        .map(|arm| FrozenArm { name: arm.name.clone(), target: target_of_arm(&plan.spec.target, arm), bindings: bindings.clone() })
+        .collect();
+    plan.spec = carried_out(&plan.spec);
+    let system = |second: u64, query: &str| {
+        let is_next = rounds(&plan.spec).get((second / 25) as usize).is_some_and(|round| round.arm == Some(1));
+        let factor = if is_next && query == "TopSellers" { 1.2 } else { 1.0 };
+        Second { slower: factor * (1.0 + second as f64 / 2_000.0), ..CALM }
+    };
+    let summary = simulate(&plan, "arms", &[1.0, 1.0], 200, system)?;
+    let facts = facts("11.4.2-MariaDB (now), 11.8.1-MariaDB (next)")?;
+    let comparison = compare_arms(&ask, &plan, &summary.series, &summary.rounds);
+    Ok(Sample { plan, summary, facts, samples: vec![], sources: vec![], comparison, trend: None })
 }
 
 fn invalid() -> Result<Sample, Failure> {

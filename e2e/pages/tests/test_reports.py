@@ -12,6 +12,7 @@ REPORT = {
     "invalid": ("! Invalid", "the load generator did not measure as it should"),
     "chaos": ("✗ Failed", "The system under test did not take a fault as it should."),
     "comparison": ("✗ Failed", "The system under test became slower."),
+    "arms": ("✗ Failed", "The second arm is slower."),
     "open": ("✗ Failed", "This is about the system under test."),
     "aborted": ("! Aborted", "The load was ended early"),
 }
