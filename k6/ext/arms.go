@@ -103,8 +103,14 @@ func (s *session) face(arm int) {
 	}
 }
 
-// keep gives the session a connection to an arm.
+// keep gives the session a connection to an arm, before the start. A session that has ended meanwhile wants none any more.
 func (s *session) keep(arm int, conn engine.Conn) {
+	s.giving.Lock()
+	defer s.giving.Unlock()
+	if s.over {
+		conn.Close()
+		return
+	}
 	if arm == s.arm {
 		s.use(conn)
 	} else {
@@ -114,6 +120,8 @@ func (s *session) keep(arm int, conn engine.Conn) {
 
 // dropAll says goodbye to every arm.
 func (s *session) dropAll() {
+	s.giving.Lock()
+	defer s.giving.Unlock()
 	s.drop()
 	for i, conn := range s.idle {
 		if conn != nil {

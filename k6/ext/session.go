@@ -4,6 +4,7 @@ package ext
 
 import (
 	"database/sql/driver"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -31,6 +32,7 @@ type session struct {
 	side   *side       // whom it asks
 	arm    int         // the position of side
 	idle   []engine.Conn
+	giving sync.Mutex // whether it still takes connections: an order to stop may come while they are being opened
 	ring   *ring
 	// drained is how much of the ring has certainly been read.
 	drained uint64
@@ -268,7 +270,9 @@ func (s *session) end() {
 	if s.over {
 		return
 	}
+	s.giving.Lock()
 	s.over = true
+	s.giving.Unlock()
 	s.dropAll()
 	if s.alarm != nil {
 		s.alarm.close()

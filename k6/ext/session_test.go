@@ -61,3 +61,25 @@ func BenchmarkStep(b *testing.B) {
 		s.step()
 	}
 }
+
+// closing is a connection that knows whether it was closed.
+type closing struct {
+	engine.Conn
+	closed bool
+}
+
+func (c *closing) Close() { c.closed = true }
+
+func TestASessionThatHasEndedTakesNoConnection(t *testing.T) {
+	r, err := newRun(stagePlan(nil), []engine.Engine{&stallEngine{answer: quick}}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := r.sessions[0]
+	s.end()
+	late := &closing{}
+	s.keep(0, late)
+	if !late.closed || s.conn != nil {
+		t.Error("the connection came after the order to stop, and nobody closed it")
+	}
+}
