@@ -50,6 +50,8 @@ mod rows;
 
 /// How long one request to the API server may take.
 const REQUEST: Duration = Duration::from_secs(5);
+/// How many runs are listed at once.
+const PAGE: u32 = 100;
 /// How many objects are written to at once.
 const WRITES: usize = 8;
 /// How long the mirror sleeps at most.
@@ -62,7 +64,7 @@ type Guarded = DeserializeGuard<TestRun>;
 
 /// Mirrors runs until `stop` is cancelled; what is being told then is told to its end.
 pub async fn control(ctx: Arc<Context>, stop: CancellationToken) {
-    let watch = || watcher(ctx.watched::<Guarded>(), watcher::Config::default()).default_backoff();
+    let watch = || watcher(ctx.watched::<Guarded>(), watcher::Config::default().page_size(PAGE)).default_backoff();
     follow(Arc::clone(&ctx), watch, stop).await;
 }
 

@@ -29,14 +29,17 @@ type Guarded = DeserializeGuard<TestRun>;
 
 /// How many runs are looked at at once.
 const CONCURRENCY: u16 = 16;
+/// How many runs are listed at once: all of them together would need far more memory than what is kept of them.
+const PAGE: u32 = 100;
 
 /// Runs the controller until `stop` is cancelled; passes in hand are finished.
 pub async fn control(ctx: Arc<Context>, woken: UnboundedReceiver<RunKey>, stop: CancellationToken) {
     let (reader, writer) = reflector::store();
     let bury = Arc::clone(&ctx);
     let echo = Arc::clone(&ctx);
-    let runs = watcher(ctx.watched::<Guarded>(), watcher::Config::default())
+    let runs = watcher(ctx.watched::<Guarded>(), watcher::Config::default().page_size(PAGE))
         .default_backoff()
+        .modify(slim)
         .reflect(writer)
         .inspect(move |event| {
             if let Ok(Event::Delete(run)) = event {
@@ -59,6 +62,13 @@ pub async fn control(ctx: Arc<Context>, woken: UnboundedReceiver<RunKey>, stop: 
         .run(reconcile_and_report, move |run, error, _| after_error(&failures, &run, error), ctx)
         .for_each(|_| ready(()))
         .await;
+}
+
+/// What the API server notes of who wrote which field is nothing to us, and thousands of ended runs may be kept.
+fn slim(run: &mut Guarded) {
+    if let Ok(run) = &mut run.0 {
+        run.metadata.managed_fields = None;
+    }
 }
 
 /// Runs whose workers or results have something to say.
