@@ -63,14 +63,15 @@ impl Merged {
         let most = if query.limit == 0 { LONGEST_PAGE } else { query.limit.min(LONGEST_PAGE) };
         let Some(ledger) = &self.ledger else { return Ok(self.known(query)) };
         let query = ListRuns { limit: most, ..query.clone() };
-        let mut remembered = self.ask.page(ledger, &self.runs, query.clone()).await?;
-        // The cluster is asked after the ledger: a run that is mirrored and deleted in between is in one of the two.
-        let mut known = self.runs.page(&query.namespace, query.label.as_deref(), query.after.as_ref(), most as usize + 1);
-        if remembered.rows.is_empty() && !self.runs.knows_all(&query.namespace, remembered.places.iter()) {
-            // A run was deleted since the ledger said where it stands: now its row is wanted.
-            remembered = self.ask.page(ledger, &self.runs, query.clone()).await?;
-            known = self.runs.page(&query.namespace, query.label.as_deref(), query.after.as_ref(), most as usize + 1);
-        }
+        let (remembered, known) = loop {
+            let remembered = self.ask.page(ledger, &self.runs, query.clone()).await?;
+            // The cluster is asked after the ledger: a run that is mirrored and deleted in between is in one of the two.
+            let known = self.runs.page(&query.namespace, query.label.as_deref(), query.after.as_ref(), most as usize + 1);
+            // A run that was deleted since the ledger said where it stands is known to nobody here: now its row is wanted.
+            if !remembered.rows.is_empty() || self.runs.knows_all(&query.namespace, remembered.places.iter()) {
+                break (remembered, known);
+            }
+        };
         let unknown = remembered.rows.iter().filter(|row| self.runs.by_id(&query.namespace, &row.run_id).is_none()).cloned();
         Ok(merge(known.into(), unknown.collect(), remembered.next.clone(), most as usize))
     }

@@ -284,7 +284,8 @@ fn check_span(path: &str, span: &crucible_crds::Duration, within: RangeInclusive
 fn shown(span: Duration) -> String {
     let millis = span.as_millis();
     match () {
-        () if millis == 0 => "0s".to_owned(),
+        () if span.is_zero() => "0s".to_owned(),
+        () if millis == 0 => format!("{}us", span.as_micros()),
         () if millis.is_multiple_of(3_600_000) => format!("{}h", millis / 3_600_000),
         () if millis.is_multiple_of(60_000) => format!("{}m", millis / 60_000),
         () if millis.is_multiple_of(1_000) => format!("{}s", millis / 1_000),

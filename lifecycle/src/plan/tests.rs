@@ -135,7 +135,7 @@ fn each_limit_refuses_with_the_path_of_its_field() {
         (("/abort", json!([{"metric": "errorRate", "above": 1.1}])), "spec.abort[0].above: the threshold must be a share from 0 to 1"),
         (("/abort", json!([{"metric": "errorRate", "slowerThan": "1s"}])), "spec.abort[0]: an abort rule on errorRate needs above, and no slowerThan"),
         (("/abort", json!([{"metric": "p99", "above": 0.5}])), "spec.abort[0]: an abort rule on a percentile needs slowerThan, and no above"),
-        (("/abort", json!([{"metric": "p99", "slowerThan": "2h"}])), "spec.abort[0].slowerThan: 2h is not from 0s to 1h"),
+        (("/abort", json!([{"metric": "p99", "slowerThan": "2h"}])), "spec.abort[0].slowerThan: 2h is not from 1us to 1h"),
         (("/abort", json!([{"metric": "errorRate", "above": 0.5, "over": "0s"}])), "spec.abort[0].over: 0s is not from 1s to 1h"),
         (slo(json!({"metric": "p99", "below": "0s"})), "spec.slos[0].below: 0s is not from 1ms to 1h"),
         (slo(json!({"metric": "p99"})), "spec.slos[0]: p99 needs below, a latency, and only that"),

@@ -7,28 +7,18 @@ use crate::{
     fault_sweep::live,
     world::{
         World, operate,
-        scenario::{Act, RUN_A, RUN_B, SECRET, Scenario, When},
+        scenario::{Act, RUN_A, RUN_B, SECRET, Scenario, When, checkout_plan},
         worker::Habits,
     },
 };
 
-const PLAN: &str = "
-apiVersion: crucible.dev/v1alpha1
-kind: TestPlan
-metadata: {name: checkout}
-spec:
-  target: {engine: mysql, endpoint: 'mariadb.sut.svc:3306', database: shop, credentialsRef: {name: shop-login}}
-  workload:
-    source:
-      inline: |
-        -- @type: sql
-        -- @name: PointLookup
-        SELECT 1;
-  load:
+const PLAN: &str = checkout_plan!(
+    "  load:
     workers: 2
     stages: [{name: steady, duration: 16s, vus: 8}]
   compare: {}
-";
+"
+);
 
 fn two_runs(between: &[(When, Act)]) -> Scenario {
     let script = between.iter().cloned().chain([(When::At(24.0), Act::Create(RUN_B))]).collect();
@@ -85,23 +75,13 @@ fn a_run_is_compared_alike_whenever_its_operator_dies_while_it_collects() {
 }
 
 /// A plan whose arms are at two systems.
-const ARMS: &str = "
-apiVersion: crucible.dev/v1alpha1
-kind: TestPlan
-metadata: {name: checkout}
-spec:
-  target: {engine: mysql, endpoint: 'mariadb.sut.svc:3306', database: shop, credentialsRef: {name: shop-login}}
-  workload:
-    source:
-      inline: |
-        -- @type: sql
-        -- @name: PointLookup
-        SELECT 1;
-  load:
+const ARMS: &str = checkout_plan!(
+    "  load:
     workers: 2
     stages: [{name: steady, duration: 8s, vus: 8}]
   compare: {arms: [{name: now}, {name: next, endpoint: 'next.sut.svc:3306'}]}
-";
+"
+);
 
 fn two_arms() -> Scenario {
     Scenario { objects: vec![("secrets", SECRET), ("testplans", ARMS), ("testruns", RUN_A)], habits: Habits::default(), script: vec![], ..Scenario::happy() }

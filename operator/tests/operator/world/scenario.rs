@@ -54,6 +54,29 @@ pub struct Scenario {
     pub stored: Vec<(&'static str, &'static str)>,
 }
 
+/// A plan that looks up one row, with the rest of its spec.
+macro_rules! checkout_plan {
+    ($rest:literal) => {
+        concat!(
+            "
+apiVersion: crucible.dev/v1alpha1
+kind: TestPlan
+metadata: {name: checkout}
+spec:
+  target: {engine: mysql, endpoint: 'mariadb.sut.svc:3306', database: shop, credentialsRef: {name: shop-login}}
+  workload:
+    source:
+      inline: |
+        -- @type: sql
+        -- @name: PointLookup
+        SELECT 1;
+",
+            $rest
+        )
+    };
+}
+pub(crate) use checkout_plan;
+
 pub const SECRET: &str = "
 apiVersion: v1
 kind: Secret
@@ -61,40 +84,19 @@ metadata: {name: shop-login}
 stringData: {username: loader, password: hunter2}
 ";
 
-pub const PLAN: &str = "
-apiVersion: crucible.dev/v1alpha1
-kind: TestPlan
-metadata: {name: checkout}
-spec:
-  target: {engine: mysql, endpoint: 'mariadb.sut.svc:3306', database: shop, credentialsRef: {name: shop-login}}
-  workload:
-    source:
-      inline: |
-        -- @type: sql
-        -- @name: PointLookup
-        SELECT 1;
-  load:
+pub const PLAN: &str = checkout_plan!(
+    "  load:
     workers: 2
     stages:
       - {name: warmup, duration: 2s, vus: 4, measured: false}
       - {name: steady, duration: 4s, vus: 8}
   slos: [{metric: p95, below: 200ms}]
   abort: [{metric: errorRate, above: 0.5, over: 2s, after: 2s}]
-";
+"
+);
 
-pub const PLAN_WITH_FAULTS: &str = "
-apiVersion: crucible.dev/v1alpha1
-kind: TestPlan
-metadata: {name: checkout}
-spec:
-  target: {engine: mysql, endpoint: 'mariadb.sut.svc:3306', database: shop, credentialsRef: {name: shop-login}}
-  workload:
-    source:
-      inline: |
-        -- @type: sql
-        -- @name: PointLookup
-        SELECT 1;
-    invariants: [{name: nothing-lost, sql: SELECT COUNT(*) FROM customers, expect: '100000'}]
+pub const PLAN_WITH_FAULTS: &str = checkout_plan!(
+    "    invariants: [{name: nothing-lost, sql: SELECT COUNT(*) FROM customers, expect: '100000'}]
   load:
     workers: 2
     stages:
@@ -111,21 +113,11 @@ spec:
       duration: 3s
       target: {mode: one, pods: {namespaces: [sut], labelSelectors: {app: db}}}
       chaos: {podChaos: {action: pod-kill}}
-";
+"
+);
 
-pub const PLAN_WITH_FIXTURES: &str = "
-apiVersion: crucible.dev/v1alpha1
-kind: TestPlan
-metadata: {name: checkout}
-spec:
-  target: {engine: mysql, endpoint: 'mariadb.sut.svc:3306', database: shop, credentialsRef: {name: shop-login}}
-  workload:
-    source:
-      inline: |
-        -- @type: sql
-        -- @name: PointLookup
-        SELECT 1;
-  load:
+pub const PLAN_WITH_FIXTURES: &str = checkout_plan!(
+    "  load:
     workers: 2
     stages:
       - {name: warmup, duration: 2s, vus: 4, measured: false}
@@ -133,7 +125,8 @@ spec:
   fixtures:
     - {ref: shop-orders, table: orders}
     - {ref: Shop_items, table: items}
-";
+"
+);
 
 pub const SUT_NAMESPACE: &str = "
 apiVersion: v1
