@@ -209,6 +209,7 @@ fn facts(version: &str) -> Result<Facts, Failure> {
         without_raw_samples: vec![],
         faults: vec![],
         invariants: vec![],
+        fixtures: Vec::new(),
     })
 }
 
@@ -426,7 +427,7 @@ fn slower() -> Result<Sample, Failure> {
     let baseline = past(7, "11.4.2-MariaDB", 1.0)?;
     let own = Past::of(&plan, &summary, &facts, Outcome::Inconclusive).ok_or("no past")?;
     let trend = Trend::of(&ask, own, earlier, Some(&baseline));
-    let fingerprint = Fingerprint::of(&plan, facts.server_version.as_deref());
+    let fingerprint = Fingerprint::of(&plan, &facts);
     let candidate = Candidate { plan: &plan, fingerprint: &fingerprint, series: &summary.series, rounds: &summary.rounds };
     let comparison = compare(&ask, candidate, Found::Run(Box::new(baseline), before.series));
     Ok(Sample { plan, summary, facts, samples: vec![], sources: vec![], comparison: Some(comparison), trend: Some(trend) })

@@ -334,6 +334,19 @@ pub struct Facts {
     pub faults: Vec<FaultFact>,
     /// Whether each invariant holds, in the plan's order.
     pub invariants: Vec<InvariantFact>,
+    /// What the tables of the plan's fixtures held when the load began, in the plan's order.
+    pub fixtures: Vec<FixtureFact>,
+}
+
+/// What a table of a fixture held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FixtureFact {
+    /// The table.
+    pub table: String,
+    /// Its rows, where they are known.
+    pub rows: Option<u64>,
+    /// The checksum of what is in it; where there is none, the digest of the files that it was loaded from.
+    pub content: String,
 }
 
 /// Whether an invariant holds.

@@ -92,6 +92,8 @@ pub enum Factor {
     Sampling,
     /// What was broken while the load was on, and when.
     Faults,
+    /// What the tables of the fixtures held when the load began.
+    Fixtures,
 }
 
 impl Factor {
@@ -107,6 +109,7 @@ impl Factor {
             Self::Resources => "resources",
             Self::Sampling => "sampling",
             Self::Faults => "faults",
+            Self::Fixtures => "fixtures",
         }
     }
 }

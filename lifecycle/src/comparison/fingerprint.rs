@@ -14,6 +14,7 @@ use crate::{
     contract::{FrozenArm, FrozenPlan},
     load::{arrivals_in_words, stages_in_words},
     plan::{HostPort, sha256_hex},
+    results::{Facts, FixtureFact},
 };
 
 /// The piece that is what a comparison is for, so that it may always differ.
@@ -44,10 +45,10 @@ pub struct Difference {
 }
 
 impl Fingerprint {
-    /// The fingerprint of a run against a system of this version.
+    /// The fingerprint of a run, with what was found out about its system under test.
     #[must_use]
-    pub fn of(plan: &FrozenPlan, version: Option<&str>) -> Self {
-        // Limits, deadlines, what is compared and what is read besides do not change what is measured. Which data are loaded is for whoever compares to keep alike.
+    pub fn of(plan: &FrozenPlan, facts: &Facts) -> Self {
+        // Limits, deadlines, what is compared and what is read besides do not change what is measured. What the fixtures came to is among the facts.
         let TestPlanSpec { target, workload: _, load, slos: _, validity: _, abort: _, faults, observe: _, compare: _, results, deadlines: _, fixtures: _ } =
             &plan.spec;
         let host_port = HostPort::of(target).map_or_else(|_| target.endpoint.to_string(), |endpoint| endpoint.to_string());
@@ -61,11 +62,12 @@ impl Fingerprint {
             (Factor::Sampling.as_str(), sampling(results).to_owned()),
             (Factor::Faults.as_str(), broken(faults)),
             ("load", digest(&load_as_asked(load), &in_words(plan))),
-            (VERSION, version.map_or(UNKNOWN, str::trim).chars().take(128).collect()),
+            (VERSION, facts.server_version.as_deref().map_or(UNKNOWN, str::trim).chars().take(128).collect()),
         ];
-        // A plan without arms has no such piece, so that earlier fingerprints stay as they are.
+        // A plan without arms or without fixtures has no such piece, so that earlier fingerprints stay as they are.
         let arms = (!plan.arms.is_empty()).then(|| (ARMS, digest(&json!(plan.arms), &arms_in_words(&plan.arms))));
-        Self { pieces: pieces.into_iter().chain(arms).map(|(name, value)| (name.to_owned(), value)).collect() }
+        let fixtures = (!facts.fixtures.is_empty()).then(|| (Factor::Fixtures.as_str(), loaded(&facts.fixtures)));
+        Self { pieces: pieces.into_iter().chain(arms).chain(fixtures).map(|(name, value)| (name.to_owned(), value)).collect() }
     }
 
     /// The pieces by name.
@@ -119,6 +121,13 @@ fn broken(faults: &[Fault]) -> String {
     if names.is_empty() { "none".to_owned() } else { digest(&json!(faults), &names.join(", ")) }
 }
 
+/// The tables with their rows: `shop.orders 15000 rows, shop.customer 1500 rows`. Rows may have come in other files: what counts is what is in the table.
+fn loaded(fixtures: &[FixtureFact]) -> String {
+    let words = |fixture: &FixtureFact| fixture.rows.map_or_else(|| fixture.table.clone(), |rows| format!("{} {rows} rows", fixture.table));
+    let content: Vec<_> = fixtures.iter().map(|fixture| (&fixture.table, &fixture.content)).collect();
+    digest(&json!(content), &fixtures.iter().map(words).collect::<Vec<_>>().join(", "))
+}
+
 /// The arms with where they are: `now at mariadb:3306/shop, next at mariadb:3307/shop`.
 pub(crate) fn arms_in_words(arms: &[FrozenArm]) -> String {
     let words = |arm: &FrozenArm| format!("{} at {}/{}", arm.name, arm.target.endpoint, arm.target.database);
@@ -150,7 +159,7 @@ mod tests {
     use crate::results::sample::plan;
 
     fn of(fields: serde_json::Value, version: &str) -> Fingerprint {
-        Fingerprint::of(&plan(fields), Some(version))
+        Fingerprint::of(&plan(fields), &Facts { server_version: Some(version.to_owned()), ..Facts::default() })
     }
 
     fn told(differences: &[Difference]) -> Vec<String> {
@@ -198,17 +207,37 @@ mod tests {
     fn another_rate_another_spacing_and_other_users_of_the_open_model_are_another_load() {
         use crucible_crds::test_plan::Arrivals;
         let plan = crate::results::sample::open_plan(json!({}));
-        let before = Fingerprint::of(&plan, None);
+        let before = Fingerprint::of(&plan, &Facts::default());
         let differs = |change: &dyn Fn(&mut Load)| {
             let mut other = plan.clone();
             change(&mut other.spec.load);
-            let differences = Fingerprint::of(&other, None).differences_from(&before, &[]);
+            let differences = Fingerprint::of(&other, &Facts::default()).differences_from(&before, &[]);
             differences.iter().map(|one| one.piece.clone()).collect::<Vec<_>>()
         };
         assert_eq!(differs(&|load| load.stages[1].rate = Some(100.5)), ["load"]);
         assert_eq!(differs(&|load| load.max_vus = Some(17)), ["load"]);
         assert_eq!(differs(&|load| load.arrivals = Some(Arrivals::Poisson)), ["load"]);
         assert_eq!(differs(&|load| load.arrivals = Some(Arrivals::Regular)), [""; 0], "as without a word");
+    }
+
+    #[test]
+    fn other_rows_in_a_table_of_a_fixture_are_told_apart_unless_they_may_differ() {
+        let of = |rows, content: &str| {
+            let orders = FixtureFact { table: "shop.orders".into(), rows, content: content.into() };
+            Fingerprint::of(&plan(json!({})), &Facts { fixtures: vec![orders], ..Facts::default() })
+        };
+        let before = of(Some(15_000), "a");
+        assert_eq!(of(Some(15_000), "a").differences_from(&before, &[]), []);
+        let told = |after: &Fingerprint, may: &[Factor]| told(&after.differences_from(&before, may));
+        let other = of(Some(15_000), "b");
+        assert_eq!(
+            told(&other, &[]),
+            ["fixtures: shop.orders 15000 rows (1706cb72728e) -> shop.orders 15000 rows (31ddf2c80d95), false"],
+            "as many rows, and not the same"
+        );
+        assert!(told(&other, &[Factor::Fixtures])[0].ends_with(", true"));
+        let without = Fingerprint::of(&plan(json!({})), &Facts::default());
+        assert_eq!(told(&without, &[]).len(), 1, "nor are a run with a fixture and one without alike");
     }
 
     #[test]

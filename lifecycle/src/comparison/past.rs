@@ -87,7 +87,7 @@ impl Past {
             plan_name: plan.plan_name.clone(),
             started_at,
             outcome,
-            fingerprint: Fingerprint::of(plan, facts.server_version.as_deref()),
+            fingerprint: Fingerprint::of(plan, facts),
             throughput: summary.headline.throughput(),
             error_rate: summary.headline.error_rate(),
             queries: std::iter::once(&summary.headline).chain(&summary.queries).filter_map(query).collect(),

@@ -31,6 +31,10 @@ fn facts(started_at: &str, version: &str) -> Facts {
     Facts { started_at: Some(started_at.parse().unwrap()), server_version: Some(version.to_owned()), ..Facts::default() }
 }
 
+fn of_version(version: &str) -> Facts {
+    Facts { server_version: Some(version.to_owned()), ..Facts::default() }
+}
+
 fn past(run_id: &str, started_at: &str, version: &str, summary: &Summary) -> Past {
     let mut plan = asking(&json!({}));
     run_id.clone_into(&mut plan.run.id);
@@ -43,7 +47,7 @@ fn compared(ask: &Value, baseline: (f64, f64), candidate: (f64, f64)) -> Compari
     let earlier = measured(&plan, "earlier", baseline.0, baseline.1);
     let later = measured(&plan, "later", candidate.0, candidate.1);
     let found = Found::Run(Box::new(past("checkout_1", "2026-03-07T00:00:00Z", "1", &earlier)), earlier.series);
-    let fingerprint = Fingerprint::of(&plan, Some("2"));
+    let fingerprint = Fingerprint::of(&plan, &of_version("2"));
     compare(plan.spec.compare.as_ref().unwrap(), Candidate { plan: &plan, fingerprint: &fingerprint, series: &later.series, rounds: &later.rounds }, found)
 }
 
@@ -95,7 +99,7 @@ fn runs_of_different_loads_are_not_compared_and_the_difference_is_named() {
     other.spec.load.stages[0].vus = Some(9);
     other.spec.target.endpoint = "elsewhere:3306".into();
     let past = Past::of(&other, &summary, &facts("2026-03-07T00:00:00Z", "1"), Outcome::Passed).unwrap();
-    let fingerprint = Fingerprint::of(&plan, Some("1"));
+    let fingerprint = Fingerprint::of(&plan, &of_version("1"));
     let candidate = Candidate { plan: &plan, fingerprint: &fingerprint, series: &summary.series, rounds: &summary.rounds };
     let comparison = compare(plan.spec.compare.as_ref().unwrap(), candidate, Found::Run(Box::new(past), summary.series.clone()));
     assert_eq!((comparison.change, comparison.rows.len()), (Change::NotEnoughData, 0));
@@ -107,7 +111,7 @@ fn runs_of_different_loads_are_not_compared_and_the_difference_is_named() {
 fn what_is_not_there_is_told_in_the_words_of_the_question() {
     let obstacle = |ask: Value| {
         let plan = asking(&ask);
-        let fingerprint = Fingerprint::of(&plan, None);
+        let fingerprint = Fingerprint::of(&plan, &Facts::default());
         let candidate = Candidate { plan: &plan, fingerprint: &fingerprint, series: &Series::default(), rounds: &[] };
         let comparison = compare(plan.spec.compare.as_ref().unwrap(), candidate, Found::Nothing);
         (comparison.obstacle.unwrap(), comparison.required)
@@ -135,7 +139,7 @@ fn in_rounds(factors: [f64; 5]) -> ComparedRow {
     let (earlier, later) = (measured("earlier", [1.0, 1.01, 0.99, 1.0, 1.02]), measured("later", factors));
     let past = Past::of(&plan, &earlier, &facts("2026-03-07T00:00:00Z", "1"), Outcome::Passed).unwrap();
     let past: Past = serde_json::from_value(json!(past)).unwrap();
-    let fingerprint = Fingerprint::of(&plan, Some("1"));
+    let fingerprint = Fingerprint::of(&plan, &of_version("1"));
     let candidate = Candidate { plan: &plan, fingerprint: &fingerprint, series: &later.series, rounds: &later.rounds };
     compare(plan.spec.compare.as_ref().unwrap(), candidate, Found::Run(Box::new(past), earlier.series)).rows[1].clone()
 }

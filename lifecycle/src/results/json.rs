@@ -151,7 +151,7 @@ fn crucible(report: &Report<'_>) -> Value {
         "serverVersion": facts.server_version,
         "serverStartedAt": facts.server_started_at.map(|at| at.to_string()),
         "startedAt": facts.started_at.map(|at| at.to_string()),
-        "fingerprint": Fingerprint::of(plan, facts.server_version.as_deref()),
+        "fingerprint": Fingerprint::of(plan, facts),
         "workers": {
             "expected": facts.expected_workers, "merged": facts.merged_workers, "startSkewMicros": facts.start_skew_micros,
             "activeSeconds": summary.active_seconds, "largestProcessorShare": facts.worker_cpu_share,

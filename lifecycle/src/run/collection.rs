@@ -6,7 +6,7 @@ use crucible_crds::{
     Outcome, Phase, Reason,
     fault::FaultStatus,
     test_plan::Invariant,
-    test_run::{LiveStatus, ResultsStatus},
+    test_run::{LiveStatus, ResultsStatus, RunFixture},
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 
@@ -24,7 +24,7 @@ use crate::{
     contract::{FrozenPlan, InvariantAnswer, ResultFile},
     latency::human,
     notice::Severity,
-    results::{Facts, FaultFact, FaultRecord, InvariantFact, observability::Window},
+    results::{Facts, FaultFact, FaultRecord, FixtureFact, InvariantFact, observability::Window},
 };
 
 /// How soon to look again while results are on their way; the workers and the collector speak sooner.
@@ -125,7 +125,13 @@ fn facts(draft: &Draft, plan: &FrozenPlan, files: &BTreeMap<u32, Vec<ResultFile>
         without_raw_samples: files.iter().filter(|(_, handed)| lacks_raw(handed)).map(|(worker, _)| *worker).collect(),
         faults: draft.status.faults.iter().map(|status| fault_fact(draft, status)).collect(),
         invariants: Vec::new(),
+        fixtures: draft.status.fixtures.iter().map(fixture_fact).collect(),
     }
+}
+
+fn fixture_fact(fixture: &RunFixture) -> FixtureFact {
+    let content = fixture.checksum.as_ref().unwrap_or(&fixture.digest).clone();
+    FixtureFact { table: format!("{}.{}", fixture.database, fixture.table), rows: fixture.rows, content }
 }
 
 /// What became of a fault, on the load's own time.

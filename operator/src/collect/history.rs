@@ -41,7 +41,7 @@ pub(super) async fn answer(vault: &dyn Vault, plan: &FrozenPlan, asked: &Compare
         Found::Nothing | Found::Unusable(..) => None,
     };
     let (series, rounds, plan_too, asked_too) = (summary.series.clone(), summary.rounds.clone(), plan.clone(), asked.clone());
-    let fingerprint = Fingerprint::of(plan, facts.server_version.as_deref());
+    let fingerprint = Fingerprint::of(plan, facts);
     // Resampling takes up to a second of a processor where there are many queries: not on a thread that others wait for.
     let work = move || compare(&asked_too, Candidate { plan: &plan_too, fingerprint: &fingerprint, series: &series, rounds: &rounds }, found);
     let comparison = tokio::task::spawn_blocking(work).await.map_err(|error| Error::Compare(error.to_string()))?;
