@@ -12,6 +12,7 @@ mod plans;
 mod query;
 mod runs;
 mod service;
+mod shared;
 mod start;
 mod status;
 mod stop;
@@ -20,15 +21,16 @@ mod submit;
 mod workloads;
 
 use axum::http::HeaderName;
+use tokio_util::sync::CancellationToken;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub(crate) use artifacts::MOST_RESULTS;
-pub use fixtures::sweep;
 pub(crate) use fixtures::{FixtureId, PREFIX as FIXTURES};
 pub use names::RunId;
 pub(crate) use names::param;
 pub(crate) use objects::read as object;
 pub(crate) use plans::PlanName;
+pub use shared::once as sweep_plans;
 pub(crate) use query::{Asked, limit, read_cursor, write_cursor};
 pub(crate) use runs::known;
 pub(crate) use status::unknown;
@@ -36,6 +38,11 @@ pub(crate) use stop::end;
 pub(crate) use stored::{PREFIX as PLANS, text as stored_plan};
 
 use crate::state::Gateway;
+
+/// Clears away what nobody comes back to, until `stop` is done: uploads, and plans that no run names.
+pub async fn sweep(gateway: Gateway, stop: CancellationToken) {
+    tokio::join!(fixtures::sweep(gateway.clone(), stop.clone()), shared::sweep(gateway, stop));
+}
 
 /// On runs: the digest of the request that made them, where that had a key.
 pub const REQUEST: &str = "crucible.dev/request";

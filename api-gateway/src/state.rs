@@ -5,6 +5,7 @@ use std::{ops::Deref, sync::Arc};
 use crucible_store::{Ledger, Vault};
 use jiff::Timestamp;
 use kube::Client;
+use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -69,6 +70,8 @@ pub struct Shared {
     pub listed: Merged,
     /// What is counted.
     pub metrics: Metrics,
+    /// What the names of shared plans are made with, once it was asked for.
+    pub salt: OnceCell<String>,
     /// Ids of requests.
     pub request_ids: RequestIds,
     /// Done when the process is about to end: streams close, so that nobody waits for them.
@@ -84,7 +87,7 @@ impl Gateway {
         let listed = Merged { runs: Arc::clone(&runs), ledger: ledger.clone(), ask: Arc::new(Ask::default()) };
         let request_ids = RequestIds::new(hex(&entropy.bytes(), 4));
         let (metrics, ending) = (Metrics::default(), CancellationToken::new());
-        Self(Arc::new(Shared { client, ledger, vault, gate, clock, entropy, settings, runs, listed, metrics, request_ids, ending }))
+        Self(Arc::new(Shared { client, ledger, vault, gate, clock, entropy, settings, runs, listed, metrics, salt: OnceCell::new(), request_ids, ending }))
     }
 }
 

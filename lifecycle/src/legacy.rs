@@ -7,6 +7,7 @@ mod document;
 mod field;
 pub mod ids;
 pub mod plan;
+pub mod shared;
 mod translate;
 
 pub use detail::{Detail, Loc};

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use axum::{extract::State, response::Html};
 use crucible_crds::TestPlan;
 use crucible_lifecycle::{
+    build::labels::PLAN_CONTENT,
     legacy::plan::{self as stored, LegacyPlan},
     results::pieces::markup::{Column, TableRow, folded, section, table, text},
 };
@@ -54,7 +55,7 @@ async fn stored_plans(gateway: &Gateway, after: &str) -> Result<Vec<Entry>, ApiE
     Ok(gateway.vault.list_after(PLANS, &after, PAGE + 1).await?)
 }
 
-/// The plans that are objects. Those that belong to one run each are left out: they are copies of stored ones.
+/// The plans that are objects. Those that runs of stored plans share are left out: they are copies.
 fn of_the_cluster(gateway: &Gateway, page: Result<Page, ApiError>) -> Result<String, ApiError> {
     let Page { objects, next } = match page {
         Ok(page) => page,
@@ -64,7 +65,7 @@ fn of_the_cluster(gateway: &Gateway, page: Result<Page, ApiError>) -> Result<Str
         Err(error) => return Err(error),
     };
     let all = objects.len();
-    let own: Vec<&DynamicObject> = objects.iter().filter(|plan| plan.owner_references().is_empty()).collect();
+    let own: Vec<&DynamicObject> = objects.iter().filter(|plan| !plan.labels().contains_key(PLAN_CONTENT)).collect();
     let copies = all - own.len();
     let now = gateway.clock.now();
     let row = |plan: &&DynamicObject| {
@@ -86,7 +87,7 @@ fn of_the_cluster(gateway: &Gateway, page: Result<Page, ApiError>) -> Result<Str
         table("Plans of this namespace, by name", &head, own.iter().map(row))
     };
     if copies > 0 {
-        let _ = writeln!(out, "<p class=\"soft\">{copies} that belong to one run each are left out.</p>");
+        let _ = writeln!(out, "<p class=\"soft\">{copies} that stand for stored plans and were made for their runs are left out.</p>");
     }
     if let Some(next) = next {
         let _ = writeln!(out, "<p><a rel=\"next\" href=\"/ui/plans?objects={}\">More TestPlans</a></p>", text(&form::word(&next)));

@@ -102,6 +102,14 @@ impl Cluster {
         self.state().objects.get(&key(resource, "crucible", name)).cloned()
     }
 
+    /// Takes an object away with what belongs to it, as somebody else would.
+    pub fn remove(&self, resource: &str, name: &str) {
+        let path = if resource == "secrets" { "/api/v1".to_owned() } else { "/apis/crucible.dev/v1alpha1".to_owned() };
+        let asked = Asked { dry: false, merge: false, label: None, sent: &Value::Null };
+        let (code, _) = self.carry_out(&Method::DELETE, &format!("{path}/namespaces/crucible/{resource}/{name}"), &asked);
+        assert_eq!(code, 200, "{resource}/{name}");
+    }
+
     /// Puts an object there, as somebody else would.
     pub fn put(&self, resource: &str, namespace: &str, object: &Value) {
         let name = object["metadata"]["name"].as_str().unwrap().to_owned();
@@ -149,7 +157,9 @@ impl Cluster {
             if query.contains("watch=true") {
                 return Ok(self.watch());
             }
-            let (code, value) = self.carry_out(&head.method, head.uri.path(), query.contains("dryRun=All"), &sent);
+            let merge = head.headers.get("content-type").is_some_and(|kind| kind == "application/merge-patch+json");
+            let asked = Asked { dry: query.contains("dryRun=All"), merge, label: label_of(query), sent: &sent };
+            let (code, value) = self.carry_out(&head.method, head.uri.path(), &asked);
             let body = Full::new(Bytes::from(value.to_string())).boxed();
             Ok(Response::builder().status(StatusCode::from_u16(code).unwrap()).header("content-type", "application/json").body(body).unwrap())
         })
@@ -161,7 +171,8 @@ impl Cluster {
         Response::builder().header("content-type", "application/json").body(body).unwrap()
     }
 
-    fn carry_out(&self, method: &Method, path: &str, dry: bool, sent: &Value) -> (u16, Value) {
+    fn carry_out(&self, method: &Method, path: &str, asked: &Asked<'_>) -> (u16, Value) {
+        let Asked { dry, merge, label, sent } = asked;
         let mut state = self.state();
         let words: Vec<&str> = path.trim_matches('/').split('/').collect();
         let words = if words[0] == "api" { &words[2..] } else { &words[3..] };
@@ -174,23 +185,31 @@ impl Cluster {
             (_, "subjectaccessreviews") => (201, review_access(&state, sent)),
             ("GET", _) if words.len() == 1 => {
                 let of = |known: &Key| known.0 == resource && (namespace.is_empty() || known.1 == namespace);
-                let items: Vec<Value> = state.objects.iter().filter(|(key, _)| of(key)).map(|(_, object)| object.clone()).collect();
+                let wanted = |object: &Value| {
+                    label.as_ref().is_none_or(|(name, value)| {
+                        let found = &object["metadata"]["labels"][name];
+                        found.is_string() && value.as_ref().is_none_or(|value| found == value)
+                    })
+                };
+                let items: Vec<Value> = state.objects.iter().filter(|(key, object)| of(key) && wanted(object)).map(|(_, object)| object.clone()).collect();
                 (200, json!({"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": state.version.to_string()}, "items": items}))
             }
             ("GET", _) => state.objects.get(&key).map_or_else(|| refusal(404, "NotFound"), |object| (200, object.clone())),
             ("POST", _) if state.objects.contains_key(&key) => refusal(409, "AlreadyExists"),
             ("POST", _) if state.refused.as_deref() == Some(resource) => refusal(422, "spec.faults[0]: is wrong"),
-            ("POST", _) if dry => (201, sent.clone()),
-            ("POST", _) => (201, self.keep(&mut state, &key, sent.clone())),
+            ("POST", _) if *dry => (201, (*sent).clone()),
+            ("POST", _) => (201, self.keep(&mut state, &key, (*sent).clone())),
+            ("PATCH", _) if *merge && !state.objects.contains_key(&key) => refusal(404, "NotFound"),
             ("PATCH", _) => {
                 let mut object = state.objects.get(&key).cloned().unwrap_or(json!({"metadata": {}}));
                 let uid = &sent["metadata"]["uid"];
                 if !uid.is_null() && *uid != object["metadata"]["uid"] {
                     return refusal(409, "Conflict");
                 }
-                merge(&mut object, sent);
+                overlay(&mut object, sent);
                 (200, self.keep(&mut state, &key, object))
             }
+            ("DELETE", _) if !is_as_seen(state.objects.get(&key), &sent["preconditions"]) => refusal(409, "Conflict"),
             ("DELETE", _) => match state.objects.remove(&key) {
                 Some(object) => {
                     let uid = object["metadata"]["uid"].clone();
@@ -206,6 +225,27 @@ impl Cluster {
     }
 }
 
+/// What of a request beside its path decides what becomes of it.
+struct Asked<'a> {
+    dry: bool,
+    /// A merge patch, which makes nothing that is not there.
+    merge: bool,
+    /// A label that has to be there, and its value where that counts.
+    label: Option<(String, Option<String>)>,
+    sent: &'a Value,
+}
+
+fn label_of(query: &str) -> Option<(String, Option<String>)> {
+    let (_, text) = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "labelSelector")?;
+    Some(text.split_once('=').map_or_else(|| (text.to_string(), None), |(name, value)| (name.to_owned(), Some(value.to_owned()))))
+}
+
+/// Whether an object is still the one that a deletion means.
+fn is_as_seen(object: Option<&Value>, preconditions: &Value) -> bool {
+    let same = |field: &str| preconditions[field].is_null() || object.is_none_or(|object| object["metadata"][field] == preconditions[field]);
+    same("uid") && same("resourceVersion")
+}
+
 fn key(resource: &str, namespace: &str, name: &str) -> Key {
     (resource.to_owned(), namespace.to_owned(), name.to_owned())
 }
@@ -214,11 +254,15 @@ fn refusal(code: u16, reason: &str) -> (u16, Value) {
     (code, json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": reason, "reason": reason, "code": code}))
 }
 
-fn merge(object: &mut Value, patch: &Value) {
+fn overlay(object: &mut Value, patch: &Value) {
     match (object, patch) {
         (Value::Object(fields), Value::Object(changes)) => {
             for (name, change) in changes {
-                merge(fields.entry(name.clone()).or_insert(Value::Null), change);
+                if change.is_null() {
+                    fields.remove(name);
+                } else {
+                    overlay(fields.entry(name.clone()).or_insert(Value::Null), change);
+                }
             }
         }
         (object, patch) => *object = patch.clone(),

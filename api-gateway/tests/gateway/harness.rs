@@ -140,6 +140,11 @@ impl World {
         self.until("the run is known", |world| world.gateway.runs.by_name(NAMESPACE, name).is_some_and(|run| run.version() >= version)).await;
     }
 
+    /// One look at plans that no run names.
+    pub async fn sweep_plans(&self) {
+        crucible_api_gateway::legacy::sweep_plans(&self.gateway).await.unwrap();
+    }
+
     /// The routes, for whoever serves them on a port.
     pub fn routes(&self) -> Router {
         self.routes.clone()

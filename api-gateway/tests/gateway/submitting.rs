@@ -31,32 +31,114 @@ async fn submit_once(world: &World, key: &str, changes: &Value) -> Answer {
     world.ask("POST", "/v1/test-runs", &[("content-type", "application/json"), ("idempotency-key", key)], &submission(changes).to_string()).await
 }
 
+/// The plan that a run names, and the login that the plan names.
+fn pair(world: &World, run: &str) -> (Value, Value) {
+    let run = world.cluster.find("testruns", run).unwrap();
+    let plan = world.cluster.find("testplans", run["spec"]["planRef"]["name"].as_str().unwrap()).unwrap();
+    let login = world.cluster.find("secrets", plan["spec"]["target"]["credentialsRef"]["name"].as_str().unwrap()).unwrap();
+    (plan, login)
+}
+
+/// The password that a run logs in with.
+fn password(world: &World, run: &str) -> Value {
+    pair(world, run).1["data"]["password"].clone()
+}
+
+/// The object of the run that an answer names.
+fn object(answer: &Value) -> String {
+    answer["run_id"].as_str().unwrap().to_lowercase().replace(['.', '_'], "-")
+}
+
 #[tokio::test]
-async fn a_submit_makes_a_run_with_a_plan_and_a_login_of_its_own() {
+async fn a_submit_makes_a_run_beside_a_plan_and_a_login() {
     let world = World::open().await;
     let answer = submit(&world, &json!({"label": "nightly", "cluster_settings": "a=b", "plan_yaml": PLAN.replace("intra_node", "inter_node")})).await;
     assert_eq!(answer.expect(200), json!({"run_id": RUN, "plan_key": "plans/Checkout.v2", "strategy": "inter_node"}));
 
     let run = world.cluster.find("testruns", OBJECT).unwrap();
+    let (plan, login) = pair(&world, OBJECT);
+    let name = plan["metadata"]["name"].as_str().unwrap();
+    let content = name.strip_prefix("checkout-v2-").unwrap();
     let cluster = json!({"type": "mysql", "backend_node": {"replica": 2}});
-    let expected = json!({"planRef": {"name": OBJECT}, "label": "nightly", "runId": RUN, "clusterSpec": cluster, "clusterSettings": "a=b", "stop": false});
+    let expected = json!({"planRef": {"name": name}, "label": "nightly", "runId": RUN, "clusterSpec": cluster, "clusterSettings": "a=b", "stop": false});
     assert_eq!(run["spec"], expected);
     let notes = json!({"crucible.dev/plan-name": "Checkout.v2", "crucible.dev/plan-key": "plans/Checkout.v2", "crucible.dev/scaling-mode": "inter_node"});
     assert_eq!(run["metadata"]["annotations"], notes);
-
-    let plan = world.cluster.find("testplans", OBJECT).unwrap();
-    assert_eq!(plan["metadata"]["ownerReferences"][0]["uid"], run["metadata"]["uid"]);
-    assert_eq!(plan["spec"]["target"]["credentialsRef"]["name"], format!("{OBJECT}-login"));
     assert_eq!((&plan["spec"]["load"]["workers"], &plan["spec"]["target"]["endpoint"]), (&json!(2), &json!("db:3306")));
-    let login = world.cluster.find("secrets", &format!("{OBJECT}-login")).unwrap();
-    assert_eq!(login["metadata"]["ownerReferences"][0]["uid"], run["metadata"]["uid"]);
+    assert_eq!(login["metadata"]["ownerReferences"][0]["uid"], plan["metadata"]["uid"]);
     assert_eq!(login["data"], json!({"username": "dGVzdGVy", "password": "aHVudGVyMg=="}));
-    for object in [&run, &plan] {
+    for object in [&run, &plan, &login] {
+        assert_eq!(object["metadata"]["labels"]["crucible.dev/plan-content"], content);
         assert!(!object.to_string().contains("hunter2"));
     }
-    let login = format!("POST secrets/{OBJECT}-login");
-    let made = ["PATCH secrets/checkout-v2-e498c6e50e-login", &format!("POST testruns/{OBJECT}"), &login, &format!("POST testplans/{OBJECT}")];
-    assert_eq!(world.cluster.writes(), made, "the owner comes first, the plan last");
+    let kept = "PATCH secrets/checkout-v2-e498c6e50e-login".to_owned();
+    let made = [
+        kept,
+        "POST secrets/crucible-gateway-salt".to_owned(),
+        format!("POST testplans/{name}"),
+        format!("POST secrets/{name}-login"),
+        format!("POST testruns/{OBJECT}"),
+    ];
+    assert_eq!(world.cluster.writes(), made, "the run comes last: it finds whatever it needs");
+}
+
+#[tokio::test]
+async fn runs_of_the_same_content_share_a_plan_and_each_is_one_write() {
+    let world = World::open().await;
+    upload(&world, "POST", "/test-plans/upload", "Checkout.v2.yaml", PLAN).await.expect(201);
+    world.post("/v1/test-runs/Checkout.v2", &json!({"label": "first"})).await.expect(200);
+    let before = world.cluster.writes().len();
+    let second = world.post("/v1/test-runs/Checkout.v2", &json!({"label": "second"})).await.expect(200);
+    let second = object(&second);
+    assert_eq!(world.cluster.writes()[before..], [format!("POST testruns/{second}")]);
+    assert_eq!(pair(&world, OBJECT), pair(&world, &second));
+
+    // Somebody has changed the plan by hand, or removed the login: the next run has what was asked for.
+    let (mut plan, login) = pair(&world, OBJECT);
+    plan["spec"]["load"]["stages"][1]["vus"] = json!(99);
+    plan["metadata"]["generation"] = json!(2);
+    world.cluster.put("testplans", NAMESPACE, &plan);
+    let third = world.post("/v1/test-runs/Checkout.v2", &json!({})).await.expect(200);
+    let (plan, again) = pair(&world, &object(&third));
+    assert_eq!(plan["spec"]["load"]["stages"][1]["vus"], 2);
+    assert_eq!((&again["data"], &again["metadata"]["ownerReferences"][0]["uid"]), (&login["data"], &plan["metadata"]["uid"]));
+    world.cluster.remove("secrets", again["metadata"]["name"].as_str().unwrap());
+    let fourth = world.post("/v1/test-runs/Checkout.v2", &json!({})).await.expect(200);
+    assert_eq!(password(&world, &object(&fourth)), "aHVudGVyMg==");
+}
+
+#[tokio::test]
+async fn a_plan_that_no_run_names_goes_with_its_login_after_a_notice() {
+    let world = World::open().await;
+    submit(&world, &json!({})).await.expect(200);
+    let (plan, _) = pair(&world, OBJECT);
+    let name = plan["metadata"]["name"].as_str().unwrap();
+    let marked = || world.cluster.find("testplans", name).unwrap()["metadata"]["annotations"]["crucible.dev/unused-since"].clone();
+    let mut older = plan.clone();
+    older["metadata"]["creationTimestamp"] = json!("2026-01-05T06:59:00Z");
+    world.cluster.put("testplans", NAMESPACE, &older);
+    world.sweep_plans().await;
+    assert!(marked().is_null(), "a run names it");
+
+    let gone = |name: String| async { let name = name; world.until("the run is gone", |world| world.gateway.runs.by_name(NAMESPACE, &name).is_none()).await };
+    world.cluster.remove("testruns", OBJECT);
+    gone(OBJECT.to_owned()).await;
+    world.sweep_plans().await;
+    assert_eq!(marked(), "2026-01-05T08:00:00Z");
+    world.sweep_plans().await;
+    assert!(world.cluster.find("testplans", name).is_some(), "a notice is given first");
+    let again = submit(&world, &json!({})).await.expect(200);
+    assert!(marked().is_null(), "whoever wants it takes the mark off");
+
+    world.cluster.remove("testruns", &object(&again));
+    gone(object(&again)).await;
+    let mut long_ago = older;
+    long_ago["metadata"]["annotations"]["crucible.dev/unused-since"] = json!("2026-01-05T07:50:00Z");
+    world.cluster.put("testplans", NAMESPACE, &long_ago);
+    world.sweep_plans().await;
+    assert!(world.cluster.find("testplans", name).is_none() && world.cluster.find("secrets", &format!("{name}-login")).is_none());
+    submit(&world, &json!({})).await.expect(200);
+    assert_eq!(world.cluster.find("testplans", name).unwrap()["spec"], plan["spec"], "and it is made again where it is wanted");
 }
 
 #[tokio::test]
@@ -87,8 +169,7 @@ async fn a_stored_plan_is_triggered_by_name_or_key_without_a_body() {
     );
     let run = world.cluster.find("testruns", OBJECT).unwrap();
     assert_eq!((&run["spec"]["label"], &run["spec"]["clusterSpec"]), (&json!("own"), &json!({"type": "mysql"})));
-    let login = world.cluster.find("secrets", &format!("{OBJECT}-login")).unwrap();
-    assert_eq!(login["data"]["password"], "aHVudGVyMg==", "the password that was kept with the plan");
+    assert_eq!(password(&world, OBJECT), "aHVudGVyMg==", "the password that was kept with the plan");
     for (path, body) in [("/test-runs/plans/Checkout.v2", ""), ("/test-runs/Checkout.v2", "{}"), ("/test-runs/Checkout.v2", "null")] {
         let answer = world.ask("POST", path, &[], body).await.expect(200);
         assert_eq!(answer["strategy"], "intra_node");
@@ -105,7 +186,7 @@ async fn a_plan_of_another_program_runs_with_the_password_that_it_has() {
     let world = World::open().await;
     world.vault.put("plans/Checkout.v2", Bytes::from(PLAN), "text/plain", &BTreeMap::new()).await.unwrap();
     world.ask("POST", "/v1/test-runs/Checkout.v2", &[], "").await.expect(200);
-    assert_eq!(world.cluster.find("secrets", &format!("{OBJECT}-login")).unwrap()["data"]["password"], "aHVudGVyMg==");
+    assert_eq!(password(&world, OBJECT), "aHVudGVyMg==");
     let masked = PLAN.replace("hunter2", "'********'");
     world.vault.put("plans/masked", Bytes::from(masked), "text/plain", &BTreeMap::new()).await.unwrap();
     let refused = world.ask("POST", "/v1/test-runs/masked", &[], "").await.expect(422);
@@ -171,9 +252,11 @@ async fn a_later_submit_changes_nothing_for_an_earlier_one() {
     let world = World::open().await;
     submit(&world, &json!({})).await.expect(200);
     let changed = PLAN.replace("hunter2", "other").replace("concurrency: 2", "concurrency: 9");
-    submit(&world, &json!({"plan_yaml": changed})).await.expect(200);
-    assert_eq!(world.cluster.find("testplans", OBJECT).unwrap()["spec"]["load"]["stages"][1]["vus"], 2);
-    assert_eq!(world.cluster.find("secrets", &format!("{OBJECT}-login")).unwrap()["data"]["password"], "aHVudGVyMg==");
+    let later = submit(&world, &json!({"plan_yaml": changed})).await.expect(200);
+    let (plan, login) = pair(&world, OBJECT);
+    assert_eq!((&plan["spec"]["load"]["stages"][1]["vus"], &login["data"]["password"]), (&json!(2), &json!("aHVudGVyMg==")));
+    let (plan, login) = pair(&world, &object(&later));
+    assert_eq!((&plan["spec"]["load"]["stages"][1]["vus"], &login["data"]["password"]), (&json!(9), &json!("b3RoZXI=")));
 }
 
 #[tokio::test]
@@ -187,24 +270,24 @@ async fn the_ledger_holds_no_submit_up_and_the_cluster_does() {
 }
 
 #[tokio::test]
-async fn faults_are_tried_before_there_is_a_run() {
+async fn what_the_cluster_refuses_of_a_plan_is_told_before_there_is_a_run() {
     let world = World::open().await;
     let chaos = "chaos_spec: {experiments: [{name: kill, fault_type: PodChaos, parameters: {action: pod-kill}, target: {env_type: k8s, namespace: sut, selector: {app: be}}, schedule: {start_after: 1s, duration: 1s}}]}\n";
     submit(&world, &json!({"plan_yaml": format!("{PLAN}{chaos}")})).await.expect(200);
-    let plan = world.cluster.find("testplans", OBJECT).unwrap();
-    assert_eq!(plan["spec"]["faults"][0]["start"], json!({"stage": "ramp-up", "after": "1s"}));
-    assert_eq!(world.cluster.writes()[1], format!("POST testplans/{OBJECT}"), "tried first");
+    assert_eq!(pair(&world, OBJECT).0["spec"]["faults"][0]["start"], json!({"stage": "ramp-up", "after": "1s"}));
     world.cluster.refuse("testplans");
-    let refused = submit(&world, &json!({"plan_yaml": format!("{PLAN}{chaos}")})).await.expect(422);
+    let refused = submit(&world, &json!({"plan_yaml": format!("{PLAN}{}", chaos.replace("pod-kill", "pod-failure"))})).await.expect(422);
     assert_eq!(refused["detail"][0]["msg"], "spec.faults[0]: is wrong");
     assert_eq!(world.get("/v1/test-runs").await.expect(200)["runs"].as_array().unwrap().len(), 1);
 }
 
 #[tokio::test]
-async fn a_run_that_cannot_be_made_whole_is_taken_back() {
+async fn a_run_that_cannot_be_made_leaves_only_what_others_can_use() {
     let world = World::open().await;
-    world.cluster.refuse("testplans");
+    world.cluster.refuse("testruns");
     assert_eq!(submit(&world, &json!({})).await.status, 422);
     assert!(world.cluster.find("testruns", OBJECT).is_none());
-    assert!(world.cluster.find("secrets", &format!("{OBJECT}-login")).is_none(), "what belongs to the run goes with it");
+    assert_eq!(world.get("/v1/test-runs").await.expect(200)["runs"], json!([]));
+    world.cluster.refuse("nothing");
+    submit(&world, &json!({})).await.expect(200);
 }

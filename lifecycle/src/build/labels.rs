@@ -29,6 +29,11 @@ pub const PLAN_KEY: &str = "crucible.dev/plan-key";
 /// On runs: `intra_node` or `inter_node`, where the client said so.
 pub const SCALING_MODE: &str = "crucible.dev/scaling-mode";
 
+/// On plans of the REST gateway, on their Secrets and on the runs that name them: which content the plan has.
+pub const PLAN_CONTENT: &str = "crucible.dev/plan-content";
+/// On plans of the REST gateway: since when no run names them.
+pub const UNUSED_SINCE: &str = "crucible.dev/unused-since";
+
 /// The finalizers that a run gets when it is admitted: both in one write, so that the mirror's costs none.
 pub fn finalizers(with_ledger: bool) -> Vec<&'static str> {
     if with_ledger { vec![FINALIZER, MIRROR_FINALIZER] } else { vec![FINALIZER] }

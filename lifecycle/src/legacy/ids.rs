@@ -89,6 +89,12 @@ pub fn run_object_name(run_id: &str) -> String {
     }
 }
 
+/// What is left of a client's name as a DNS label of at most `most` letters, for names that something else tells apart.
+#[must_use]
+pub fn readable(name: &str, most: usize) -> String {
+    dns_label(name, most)
+}
+
 fn is_dns_label(text: &str) -> bool {
     let inner = text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
     inner && !text.is_empty() && !text.starts_with('-') && !text.ends_with('-')
