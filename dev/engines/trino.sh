@@ -8,6 +8,7 @@ PORT=28443
 PLAIN=28080
 S3=29000
 VERSION=476
+PLACE=$CACHE/trino-$VERSION
 PLUGINS="memory tpch hive"
 VERSITYGW=${CRUCIBLE_VERSITYGW:-}
 JAVA=${CRUCIBLE_JAVA_25:-/usr/lib/jvm/temurin-25-jdk-amd64/bin/java}
@@ -22,15 +23,15 @@ fetch() {
 # unpack puts the server with its plugins below the cache, once.
 unpack() {
     missing=
-    for plugin in $PLUGINS; do [ -d "$CACHE/trino-$VERSION/plugin/trino-$plugin-$VERSION" ] || missing=$plugin; done
+    for plugin in $PLUGINS; do [ -d "$PLACE/plugin/trino-$plugin-$VERSION" ] || missing=$plugin; done
     [ -n "$missing" ] || return 0
-    rm -rf "$CACHE/trino-$VERSION.part" "$CACHE/trino-$VERSION"
-    mkdir -p "$CACHE/trino-$VERSION.part"
-    tar -xzf "$CACHE/maven/trino-server-core-$VERSION.tar.gz" -C "$CACHE/trino-$VERSION.part" --strip-components=1
+    rm -rf "$PLACE.part" "$PLACE"
+    mkdir -p "$PLACE.part"
+    tar -xzf "$CACHE/maven/trino-server-core-$VERSION.tar.gz" -C "$PLACE.part" --strip-components=1
     for plugin in $PLUGINS; do
-        (cd "$CACHE/trino-$VERSION.part" && mkdir -p plugin && python3 -m zipfile -e "$CACHE/maven/trino-$plugin-$VERSION.zip" plugin)
+        (cd "$PLACE.part" && mkdir -p plugin && python3 -m zipfile -e "$CACHE/maven/trino-$plugin-$VERSION.zip" plugin)
     done
-    mv "$CACHE/trino-$VERSION.part" "$CACHE/trino-$VERSION"
+    mv "$PLACE.part" "$PLACE"
 }
 
 start() {
@@ -45,7 +46,7 @@ start() {
         find "$DATA/etc" -type f -exec sed -i "s|DATA|$DATA|" {} +
         python3 -c "import hashlib; print('crucible:1000:' + b'crucible'.hex() + ':' + hashlib.pbkdf2_hmac('sha1', b'$PASSWORD', b'crucible', 1000, 20).hex())" >"$DATA/etc/passwords"
         cp "$VERSITYGW" "$DATA/versitygw"
-        cp -rl "$CACHE/trino-$VERSION" "$DATA/server" 2>/dev/null || cp -r "$CACHE/trino-$VERSION" "$DATA/server"
+        cp -rl "$PLACE" "$DATA/server" 2>/dev/null || cp -r "$PLACE" "$DATA/server"
         own "$DATA"
         chmod -R a+rX "$DATA/server"
     fi
@@ -70,4 +71,9 @@ environment() {
     echo "export CRUCIBLE_JAVA_25='$JAVA'"
 }
 
-verb "$@"
+case ${1:-} in
+# For images: the server without a place to run in.
+unpack) fetch; unpack ;;
+place) echo "$PLACE" ;;
+*) verb "$@" ;;
+esac

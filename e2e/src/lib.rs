@@ -11,6 +11,7 @@ pub mod mariadb;
 pub mod operator;
 pub mod run;
 pub mod story;
+pub mod trino;
 pub mod vault;
 
 use std::path::PathBuf;

@@ -67,9 +67,9 @@ pub async fn tables_like(beginning: &str) -> Result<Vec<String>> {
     Ok(said.lines().map(str::to_owned).collect())
 }
 
-/// Drops a table that a story had loaded.
+/// Drops a table that a story had loaded, where it is there.
 pub async fn drop_table(table: &str) -> Result<()> {
-    ask(&format!("DROP TABLE shop.{table}")).await.map(drop)
+    ask(&format!("DROP TABLE IF EXISTS shop.{table}")).await.map(drop)
 }
 
 async fn number(query: &str) -> Result<u64> {

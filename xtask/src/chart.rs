@@ -34,20 +34,31 @@ const DEVELOPMENT: &str = "dev.enabled=true,gateway.auth=none,mcp.enabled=true,m
 const RELEASE: &str = "crucible";
 const PATIENCE: &str = "180s";
 
+/// What the chart brings along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// What the demo runs
+    Demo,
+    /// That, and a Trino that sleeps until a story wakes it
+    Stories,
+}
+
 /// Installs the chart with its development dependencies, or brings an installed one up to date, and waits until all is ready. The Rust
 /// programs have been compiled before.
-pub fn install(cluster: &Cluster) -> Result<()> {
+pub fn install(cluster: &Cluster, content: Content) -> Result<()> {
     let start = Instant::now();
-    let built = images::build_and_load(&Image::DEVELOPMENT, &Programs::In(paths::target().join("debug")))?;
+    let more: &[Image] = if content == Content::Stories { &Image::TRINO } else { &[] };
+    let built = images::build_and_load(&[&Image::DEVELOPMENT, more].concat(), &Programs::In(paths::target().join("debug")))?;
     let digests: String = built.iter().map(images::Built::digest).collect();
     // A pod is made anew when the content behind its image's name has changed.
     let digest = images::hash_text(&digests)?;
     say::step(format!("installing the chart as release {RELEASE} in namespace {NAMESPACE}, with gateway, MCP server, S3, MariaDB, PostgreSQL and Prometheus"));
     cluster.apply(&namespace_manifest())?;
     let annotations = ["operator", "gateway", "mcp"].map(|program| format!("{program}.podAnnotations.crucible\\.dev/images={}", &digest[..16])).join(",");
+    let trino = format!("dev.trino.enabled={},dev.trino.replicas=0", content == Content::Stories);
     let mut helm = helm(cluster)?;
     helm.args(["upgrade", "--install", RELEASE]).arg(paths::repository().join("charts/crucible"));
-    helm.args(["--namespace", NAMESPACE, "--set", DEVELOPMENT, "--set-string", &annotations, "--wait", "--timeout", PATIENCE]);
+    helm.args(["--namespace", NAMESPACE, "--set", DEVELOPMENT, "--set", &trino, "--set-string", &annotations, "--wait", "--timeout", PATIENCE]);
     if let Err(error) = program::output(&mut helm) {
         let pods = cluster.kubectl(&["get", "pods", "--all-namespaces"]).unwrap_or_default();
         return Err(error.context(format!("the chart was not ready within {PATIENCE}\n{pods}")));

@@ -61,6 +61,6 @@ pub fn prepare(options: &cluster::Options) -> Result<Cluster> {
             Err(_) => bail!("the thread that compiles the Rust programs panicked"),
         }
     })?;
-    chart::install(&cluster)?;
+    chart::install(&cluster, chart::Content::Demo)?;
     Ok(cluster)
 }

@@ -129,6 +129,33 @@ pub fn down(server: Server) -> Result<()> {
     program::run(program::command(server.script()).arg("stop"))
 }
 
+/// A server's program as it lies in the cache.
+pub struct Unpacked {
+    /// What tells this one from any other: the versions of server, plugins and Java
+    pub version: String,
+    /// The server
+    pub server: PathBuf,
+    /// The Java runtime that it runs on
+    pub java: PathBuf,
+}
+
+/// Trino with its plugins, fetched and unpacked where it is not there.
+pub fn trino() -> Result<Unpacked> {
+    let log = paths::cache()?.join("logs/engine-trino.log");
+    say::step(format!("fetching Trino where the cache does not hold it (log {})", log.display()));
+    program::run_logged(Server::Trino.recipe()?.arg("unpack"), &log).context("failed to unpack Trino")?;
+    let server = PathBuf::from(program::output(Server::Trino.recipe()?.arg("place"))?.trim());
+    let plugins = fs::read_dir(server.join("plugin")).with_context(|| format!("failed to list the plugins in {}", server.display()))?;
+    let mut plugins: Vec<String> = plugins.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    plugins.sort();
+    let pinned = recipes().join("trino/java.txt");
+    let java_version = fs::read_to_string(&pinned).with_context(|| format!("failed to read {}", pinned.display()))?;
+    let version = format!("{} {} {java_version}", server.file_name().unwrap_or_default().display(), plugins.join(" "));
+    let program = java("25", "trino")?;
+    let java = program.ancestors().nth(2).context("the Java runtime lies in no directory of its own")?.to_path_buf();
+    Ok(Unpacked { version, server, java })
+}
+
 /// The part of the conformance suite that is shown on a server which is up, with these words for Go's test runner added.
 pub fn suite(server: Server, words: &[&str]) -> Result<Command> {
     let mut shell = program::command("sh");

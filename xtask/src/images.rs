@@ -45,6 +45,8 @@ pub enum Image {
     Postgres,
     /// What is read about a system under test, and where k6 can send its metrics
     Prometheus,
+    /// A system under test that reads the bucket itself
+    Trino,
     /// Chaos Mesh's controllers
     ChaosMesh,
     /// What Chaos Mesh runs on each node
@@ -54,6 +56,8 @@ pub enum Image {
 impl Image {
     /// What the development cluster needs.
     pub const DEVELOPMENT: [Self; 8] = [Self::Operator, Self::Worker, Self::Gateway, Self::Mcp, Self::S3, Self::Mariadb, Self::Postgres, Self::Prometheus];
+    /// A system under test that most do without: it is large.
+    pub const TRINO: [Self; 1] = [Self::Trino];
     /// What faults need.
     pub const CHAOS: [Self; 2] = [Self::ChaosMesh, Self::ChaosDaemon];
 
@@ -70,6 +74,7 @@ impl Image {
             Self::Mariadb => "mariadb",
             Self::Postgres => "postgres",
             Self::Prometheus => "prometheus",
+            Self::Trino => "trino",
             Self::ChaosMesh => "chaos-mesh",
             Self::ChaosDaemon => "chaos-daemon",
         }

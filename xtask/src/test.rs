@@ -117,7 +117,7 @@ fn prepare(options: &cluster::Options) -> Result<(Cluster, Tally)> {
 }
 
 fn install(cluster: &Cluster) -> Result<((), Tally)> {
-    chart::install(cluster)?;
+    chart::install(cluster, chart::Content::Stories)?;
     chart::open_ports(cluster)?;
     Ok(((), Tally::default()))
 }

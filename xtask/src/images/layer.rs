@@ -122,6 +122,16 @@ impl Entry {
     }
 }
 
+/// A layer with everything below `source` at `path`. Its content is not looked at: `key` names its version.
+pub fn tree(path: &str, source: &Path, key: &str) -> Result<Blob> {
+    stored(&hash_text(&format!("tree {FORM} {path} {key}"))?, |target| {
+        let mut tar = program::command("tar");
+        tar.args(["--create", "--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--numeric-owner", "--hard-dereference"]);
+        tar.arg(format!("--transform=s|^\\.|.{path}|rS")).arg("--mode=a+rX").arg("--file").arg(target);
+        program::run(tar.arg("--directory").arg(source).arg("."))
+    })
+}
+
 /// Answers the layer kept under `key`, made first by `make` where there is none.
 pub fn stored(key: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<Blob> {
     let directory = paths::cache()?.join("layers");

@@ -5,9 +5,10 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::layer::{Blob, Layer};
+use super::layer::{self, Blob, Layer};
 use super::layout::Recipe;
 use super::{Image, Programs, binary, debian};
+use crate::engines::{self, Unpacked};
 use crate::paths;
 use crate::tools::{self, ChaosMesh, Tool};
 
@@ -40,6 +41,7 @@ pub fn recipe(image: Image, programs: &Programs) -> Result<Recipe> {
             entrypoint: vec!["/usr/bin/prometheus".into()],
             environment: vec![SEARCH_PATH.into()],
         }),
+        Image::Trino => trino(),
         Image::ChaosMesh => chaos_mesh(&tools::ensure_chaos_mesh()?),
         Image::ChaosDaemon => chaos_daemon(&tools::ensure_chaos_mesh()?),
     }
@@ -74,12 +76,28 @@ fn ground() -> Result<Blob> {
 
 /// A database of Debian's, started by a script of ours. The data directory is a volume's place.
 fn database(image: Image, packages: &[&str], data: &str) -> Result<Recipe> {
-    let script = paths::repository().join("dev/images").join(image.name()).join("entrypoint.sh");
-    let text = fs::read_to_string(&script).with_context(|| format!("failed to read {}", script.display()))?;
     let mut layers = debian::layers(packages)?;
     let layer = Layer::default().text("/etc/passwd", ACCOUNTS, 0o644).text("/etc/group", GROUPS, 0o644);
     let layer = layer.directory(data, 0o1777).directory("/docker-entrypoint-initdb.d", 0o755);
-    layers.push(layer.text("/usr/local/bin/entrypoint.sh", &text, 0o755).write()?);
+    layers.push(layer.text("/usr/local/bin/entrypoint.sh", &script(image)?, 0o755).write()?);
+    Ok(from_scratch(layers, "/usr/local/bin/entrypoint.sh"))
+}
+
+/// What starts an image's server.
+fn script(image: Image) -> Result<String> {
+    let script = paths::repository().join("dev/images").join(image.name()).join("entrypoint.sh");
+    fs::read_to_string(&script).with_context(|| format!("failed to read {}", script.display()))
+}
+
+/// Trino and the Java that it needs, as the recipe of the conformance suite has them. Debian gives the C library and curl, which the script
+/// makes schemas with.
+fn trino() -> Result<Recipe> {
+    let Unpacked { version, server, java } = engines::trino()?;
+    let mut layers = debian::layers(&["curl"])?;
+    layers.push(layer::tree("/opt/java", &java, &format!("java of {version}"))?);
+    layers.push(layer::tree("/opt/trino", &server, &version)?);
+    let ground = Layer::default().text("/etc/passwd", ACCOUNTS, 0o644).text("/etc/group", GROUPS, 0o644);
+    layers.push(ground.directory("/etc/trino", 0o755).text("/usr/local/bin/entrypoint.sh", &script(Image::Trino)?, 0o755).write()?);
     Ok(from_scratch(layers, "/usr/local/bin/entrypoint.sh"))
 }
 
