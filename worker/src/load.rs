@@ -46,6 +46,7 @@ mod session;
 mod table;
 mod tally;
 mod text;
+mod tls;
 mod trino;
 mod trouble;
 mod value;

@@ -6,13 +6,12 @@ use std::{sync::Arc, time::Duration};
 use crucible_crds::{Reason, test_plan::TlsMode};
 use crucible_lifecycle::contract::Failure;
 use rustls::{
-    ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    ClientConfig, DigitallySignedStruct, SignatureScheme,
     client::{
         WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     },
-    crypto::CryptoProvider,
-    pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
+    pki_types::{CertificateDer, ServerName, UnixTime},
 };
 use scylla::{
     client::{PoolSize, execution_profile::ExecutionProfile, session::Session, session_builder::SessionBuilder},
@@ -26,7 +25,11 @@ use scylla::{
     statement::{Consistency, SerialConsistency, Statement},
 };
 
-use super::super::{session::Endpoint, trouble::Trouble};
+use super::super::{
+    session::Endpoint,
+    tls::{Anyone, authorities, provider},
+    trouble::Trouble,
+};
 use crate::outcome;
 
 /// How long a connection may take to be made.
@@ -313,17 +316,11 @@ fn unopened(endpoint: &Endpoint, error: &NewSessionError) -> Unopened {
 /// The settings of secured connections. All nodes are asked for a certificate of one name, that of the endpoint: the ring tells their
 /// addresses alone, and their certificates have that name in common where they have anything.
 fn tls(endpoint: &Endpoint) -> Result<ClientConfig, String> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let provider = provider();
     let verifier: Arc<dyn ServerCertVerifier> = if endpoint.tls == TlsMode::InsecureSkipVerify {
         Arc::new(Anyone(Arc::clone(&provider)))
     } else {
-        let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        if let Some(path) = Endpoint::authorities() {
-            for certificate in CertificateDer::pem_file_iter(&path).map_err(|error| format!("{path} cannot be read: {error}"))? {
-                let certificate = certificate.map_err(|error| format!("{path} cannot be read: {error}"))?;
-                roots.add(certificate).map_err(|error| format!("{path} has a certificate that is no authority: {error}"))?;
-            }
-        }
+        let roots = authorities()?;
         let inner = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build().map_err(|error| error.to_string())?;
         let name = ServerName::try_from(endpoint.host.clone()).map_err(|_| format!("{} is no name that a certificate can have", endpoint.host))?;
         Arc::new(Named { inner, name })
@@ -361,34 +358,5 @@ impl ServerCertVerifier for Named {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.inner.supported_verify_schemes()
-    }
-}
-
-/// Takes any certificate, as the plan asks by that very name.
-#[derive(Debug)]
-struct Anyone(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anyone {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _address: &ServerName<'_>,
-        _ocsp: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(&self, message: &[u8], cert: &CertificateDer<'_>, dss: &DigitallySignedStruct) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(&self, message: &[u8], cert: &CertificateDer<'_>, dss: &DigitallySignedStruct) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
     }
 }
