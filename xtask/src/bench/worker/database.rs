@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::bench::guarded::{self, Guarded};
+use crate::bench::guarded::{self, Guarded, User};
 use crate::bench::{Scratch, machine};
 use crate::tools::{self, Package};
 use crate::{program, say};
@@ -48,20 +48,19 @@ impl Database {
         let user = user()?;
         let home = scratch.join("mariadb");
         fs::create_dir(&home).with_context(|| format!("failed to make {}", home.display()))?;
-        if let Some((_, uid, gid)) = &user {
-            chown(&home, Some(*uid), Some(*gid)).with_context(|| format!("failed to give {} to its user", home.display()))?;
+        if let Some(User { uid, gid }) = user {
+            chown(&home, Some(uid), Some(gid)).with_context(|| format!("failed to give {} to its user", home.display()))?;
             // The way there is open, the directory itself is not.
             fs::set_permissions(&home, fs::Permissions::from_mode(0o700)).with_context(|| format!("failed to close {}", home.display()))?;
         }
-        let name = user.as_ref().map(|(name, _, _)| name.as_str());
         let found = |what: &str| program::find(what).with_context(|| format!("{what} is not on the search path"));
         let data = format!("--datadir={}", home.join("data").display());
-        let mut install = guarded::command(&found("mariadb-install-db")?, name)?;
+        let mut install = guarded::command(&found("mariadb-install-db")?, user)?;
         install.args(["--no-defaults", &data, "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-log-bin"]);
         program::run_logged(&mut install, &scratch.join("mariadb-install-db.log"))?;
 
         let (socket, port) = (home.join("socket"), free_port()?);
-        let mut command = guarded::command(&found("mariadbd")?, name)?;
+        let mut command = guarded::command(&found("mariadbd")?, user)?;
         command.args(["--no-defaults", &data, "--bind-address=127.0.0.1", "--skip-name-resolve", "--skip-log-bin", "--innodb-buffer-pool-size=256M"]);
         command.arg(format!("--socket={}", socket.display())).arg(format!("--port={port}")).arg(format!("--pid-file={}", home.join("pid").display()));
         let server = Guarded::start("mariadbd", &mut command, &scratch.join("mariadbd.log"), None)?;
@@ -132,7 +131,7 @@ pub fn random() -> Result<String> {
 }
 
 /// MariaDB refuses to run as root: its package's own account, or the account of nobody; this process's own where it is not root.
-fn user() -> Result<Option<(String, u32, u32)>> {
+fn user() -> Result<Option<User>> {
     if fs::metadata("/proc/self").context("failed to look at this process")?.uid() != 0 {
         return Ok(None);
     }
@@ -141,7 +140,7 @@ fn user() -> Result<Option<(String, u32, u32)>> {
         let fields = accounts.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|fields| fields.first() == Some(&wanted));
         if let Some([name, _, uid, gid, ..]) = fields.as_deref() {
             let number = |text: &str| text.parse::<u32>().with_context(|| format!("account {name} has no number"));
-            return Ok(Some(((*name).to_owned(), number(uid)?, number(gid)?)));
+            return Ok(Some(User { uid: number(uid)?, gid: number(gid)? }));
         }
     }
     bail!("there is neither an account mysql nor an account nobody to run MariaDB as");
