@@ -3,6 +3,7 @@
 
 mod clock;
 mod engines;
+mod fixtures;
 mod gateway;
 mod guarded;
 mod http;
@@ -33,6 +34,8 @@ enum Action {
     Worker(worker::Options),
     /// The same for every engine, on real servers that the command starts one after the other
     Engines(engines::Options),
+    /// How fast rows get into a server by our loader, and by what the server's own makers give
+    Fixtures(fixtures::Options),
     /// How fast a run starts and ends on the development cluster, how far apart its workers start, and what a killed operator costs
     Start(start::Options),
     /// What the gateway answers in a second beside a Python service over the same Postgres, with ten thousand mirrored runs; and its memory
@@ -48,6 +51,7 @@ impl Args {
         match self.action {
             Action::Worker(options) => worker::run(&options),
             Action::Engines(options) => engines::run(&options),
+            Action::Fixtures(options) => fixtures::run(&options),
             Action::Start(options) => start::run(&options),
             Action::Gateway(options) => gateway::run(&options),
         }

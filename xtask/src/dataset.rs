@@ -115,6 +115,11 @@ pub fn write_all(directory: &Path, scale: Scale) -> Result<()> {
     Table::value_variants().iter().try_for_each(|table| write_below(directory, *table, scale, Format::Parquet).map(drop))
 }
 
+/// Writes the orders into one file; answers its rows.
+pub fn write_orders(file: &Path, scale: Scale, format: Format) -> Result<u64> {
+    write(file, Table::Orders, scale, format, 1, 1)
+}
+
 /// Uploads every table as Parquet into the development cluster's bucket.
 pub fn upload_all(scale: Scale) -> Result<()> {
     let bucket = Bucket::find()?;

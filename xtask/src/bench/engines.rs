@@ -3,6 +3,8 @@
 
 mod case;
 
+pub use self::case::Address;
+
 use std::path::PathBuf;
 use std::time::Duration;
 

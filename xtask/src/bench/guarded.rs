@@ -22,12 +22,21 @@ const TICKS_PER_SECOND: u32 = 100;
 /// The size of a page of memory in `/proc`, on the machines that this is run on.
 const PAGE: u64 = 4096;
 
+/// An account of this machine, by its numbers: a user's group may have another name.
+#[derive(Clone, Copy, Debug)]
+pub struct User {
+    /// Of the user
+    pub uid: u32,
+    /// Of the group
+    pub gid: u32,
+}
+
 /// A command that is ended with this process. As another user where one is given, which only root can ask for.
-pub fn command(program: &Path, user: Option<&str>) -> Result<Command> {
+pub fn command(program: &Path, user: Option<User>) -> Result<Command> {
     tools::ensure_packages(&[Package::new("util-linux", "setpriv")])?;
     let mut command = program::command(program::find("setpriv").context("setpriv is not on the search path")?);
-    if let Some(user) = user {
-        command.args(["--reuid", user, "--regid", user, "--clear-groups"]);
+    if let Some(User { uid, gid }) = user {
+        command.args(["--reuid", &uid.to_string(), "--regid", &gid.to_string(), "--clear-groups"]);
     }
     // Last, because a change of user takes the wish back.
     command.args(["--pdeathsig", "TERM", "--"]).arg(program);
@@ -132,6 +141,13 @@ pub fn resident_bytes(root: u32) -> Option<u64> {
     let of = |pid: u32| fs::read_to_string(format!("/proc/{pid}/statm")).ok()?.split_ascii_whitespace().nth(1)?.parse::<u64>().ok();
     let pages: Vec<u64> = tree(root).into_iter().filter_map(of).collect();
     (!pages.is_empty()).then(|| pages.iter().sum::<u64>() * PAGE).filter(|bytes| *bytes > 0)
+}
+
+/// The most bytes that a process has had resident so far; nothing where it is gone.
+pub fn peak_bytes(pid: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kibibytes| kibibytes * 1024)
 }
 
 /// The first child of a process.

@@ -1,9 +1,12 @@
-//! HTTP by hand, as much as the benches need: a client that keeps its connection, as the operator does, and, for workers, a server
-//! that notes check-ins and takes whatever is stored.
+//! HTTP by hand, as much as the benches need: a client that keeps its connection, as the operator does, and a server of which each bench
+//! says what it answers; for workers one that notes check-ins and takes whatever is stored.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
 
@@ -44,7 +47,7 @@ impl Client {
         connection.get_mut().write_all(format!("{head}content-length: {}\r\n\r\n{body}", body.len()).as_bytes())?;
         let first = line(&mut connection)?;
         let status = first.split_ascii_whitespace().nth(1).and_then(|status| status.parse().ok()).with_context(|| format!("{first:?} is no answer"))?;
-        let body = match length(&mut connection)? {
+        let body = match headers(&mut connection)?.length {
             Length::Known(bytes) => exactly(&mut connection, bytes)?,
             Length::Chunked => chunks(&mut connection)?,
         };
@@ -63,16 +66,13 @@ pub struct Server {
 impl Server {
     /// Serves until this process ends.
     pub fn start() -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").context("failed to listen on loopback")?;
-        let address = listener.local_addr().context("failed to read the port that was given")?;
-        let (heard, check_ins) = mpsc::channel();
-        thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                let heard = heard.clone();
-                // A client that breaks off is its own affair: it says so, and the bench hears it from there.
-                thread::spawn(move || serve(stream, &heard));
+        let (heard, check_ins) = mpsc::channel::<String>();
+        let address = serve(move |asked| {
+            if !asked.body.is_empty() {
+                heard.send(String::from_utf8_lossy(&asked.body).into_owned())?;
             }
-        });
+            Ok(Answer::Json("{}".into()))
+        })?;
         Ok(Self { address, check_ins })
     }
 
@@ -88,22 +88,72 @@ impl Server {
     }
 }
 
-fn serve(stream: TcpStream, check_ins: &Sender<String>) -> Result<()> {
+/// What a server is asked.
+pub struct Asked {
+    /// The path, with its query
+    pub path: String,
+    /// The bytes that are wanted, where not all are
+    pub range: Option<RangeInclusive<u64>>,
+    /// What was posted; what is only to be stored is thrown away
+    pub body: Vec<u8>,
+}
+
+/// What a server answers.
+pub enum Answer {
+    /// A document
+    Json(String),
+    /// A part of a file
+    Part {
+        /// The file
+        file: PathBuf,
+        /// What tells its content from any other
+        tag: String,
+        /// Which bytes
+        range: RangeInclusive<u64>,
+    },
+}
+
+/// Serves on loopback until this process ends.
+pub fn serve(answer: impl Fn(Asked) -> Result<Answer> + Clone + Send + 'static) -> Result<SocketAddr> {
+    let listener = TcpListener::bind("127.0.0.1:0").context("failed to listen on loopback")?;
+    let address = listener.local_addr().context("failed to read the port that was given")?;
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let answer = answer.clone();
+            // A client that breaks off is its own affair: it says so, and the bench hears it from there.
+            thread::spawn(move || converse(stream, answer));
+        }
+    });
+    Ok(address)
+}
+
+fn converse(stream: TcpStream, answer: impl Fn(Asked) -> Result<Answer>) -> Result<()> {
     let mut connection = BufReader::new(stream);
     loop {
         let first = line(&mut connection)?;
-        if first.is_empty() {
-            return Ok(());
-        }
-        let Length::Known(length) = length(&mut connection)? else { bail!("a worker sent its body in chunks") };
-        if first.starts_with("POST ") {
-            let mut body = vec![0; length];
-            connection.read_exact(&mut body)?;
-            check_ins.send(String::from_utf8_lossy(&body).into_owned())?;
+        let mut words = first.split_ascii_whitespace();
+        let (Some(method), Some(path)) = (words.next(), words.next()) else { return Ok(()) };
+        let Headers { length: Length::Known(length), range } = headers(&mut connection)? else { bail!("a client sent its body in chunks") };
+        let mut body = Vec::new();
+        if method == "POST" {
+            body = exactly(&mut connection, length)?;
         } else {
             io::copy(&mut (&mut connection).take(length as u64), &mut io::sink())?;
         }
-        connection.get_mut().write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}")?;
+        match answer(Asked { path: path.into(), range, body })? {
+            Answer::Json(text) => {
+                let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", text.len());
+                connection.get_mut().write_all((head + &text).as_bytes())?;
+            }
+            Answer::Part { file, tag, range } => {
+                let mut file = File::open(&file).with_context(|| format!("failed to open {}", file.display()))?;
+                file.seek(SeekFrom::Start(*range.start()))?;
+                let bytes = range.end() + 1 - range.start();
+                let head = format!("HTTP/1.1 206 Partial Content\r\netag: \"{tag}\"\r\ncontent-length: {bytes}\r\n\r\n");
+                connection.get_mut().write_all(head.as_bytes())?;
+                io::copy(&mut file.take(bytes), connection.get_mut())?;
+            }
+        }
     }
 }
 
@@ -126,16 +176,26 @@ enum Length {
     Chunked,
 }
 
+/// What of the headers says something to us.
+struct Headers {
+    length: Length,
+    range: Option<RangeInclusive<u64>>,
+}
+
 /// Reads the headers to their end.
-fn length(connection: &mut BufReader<TcpStream>) -> Result<Length> {
-    let mut length = Length::Known(0);
+fn headers(connection: &mut BufReader<TcpStream>) -> Result<Headers> {
+    let mut headers = Headers { length: Length::Known(0), range: None };
     loop {
         let header = line(connection)?;
-        let Some((name, value)) = header.split_once(':') else { return Ok(length) };
+        let Some((name, value)) = header.split_once(':') else { return Ok(headers) };
+        let wrong = || format!("{header:?} has no number");
         if name.eq_ignore_ascii_case("content-length") {
-            length = Length::Known(value.trim().parse().with_context(|| format!("{header:?} has no number"))?);
+            headers.length = Length::Known(value.trim().parse().with_context(wrong)?);
         } else if name.eq_ignore_ascii_case("transfer-encoding") {
-            length = Length::Chunked;
+            headers.length = Length::Chunked;
+        } else if name.eq_ignore_ascii_case("range") {
+            let (first, last) = value.trim().strip_prefix("bytes=").and_then(|range| range.split_once('-')).with_context(wrong)?;
+            headers.range = Some(first.parse().with_context(wrong)?..=last.parse().with_context(wrong)?);
         }
     }
 }
@@ -177,6 +237,21 @@ mod tests {
         });
         assert_eq!(Client::new(&address.to_string(), "t").call("GET", "/", "").unwrap(), b"abc0123456789");
         server.join().unwrap();
+    }
+
+    #[test]
+    fn a_part_of_a_file_is_what_was_asked_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("a.csv");
+        std::fs::write(&file, "0123456789").unwrap();
+        let address = serve(move |asked| Ok(Answer::Part { file: file.clone(), tag: "t".into(), range: asked.range.context("no range")? })).unwrap();
+        let mut connection = BufReader::new(connect(&address.to_string()).unwrap());
+        for (range, part) in [("2-4", "234"), ("9-9", "9")] {
+            connection.get_mut().write_all(format!("GET /a HTTP/1.1\r\nRange: bytes={range}\r\n\r\n").as_bytes()).unwrap();
+            assert_eq!(line(&mut connection).unwrap(), "HTTP/1.1 206 Partial Content");
+            let Length::Known(bytes) = headers(&mut connection).unwrap().length else { panic!("it comes in chunks") };
+            assert_eq!(exactly(&mut connection, bytes).unwrap(), part.as_bytes());
+        }
     }
 
     #[test]

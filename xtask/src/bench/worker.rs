@@ -19,7 +19,7 @@ pub use self::case::{Load, Sut};
 pub use self::contender::{Bench, Contender, Figures};
 use self::database::Database;
 pub use self::pod::write;
-pub use self::programs::{Programs, build};
+pub use self::programs::{Programs, build, build_worker};
 use super::http::Server;
 use super::report::{self, Target};
 use super::statistics::{median, rounded};

@@ -23,13 +23,18 @@ pub struct Programs {
 
 /// Builds what is missing.
 pub fn build(debug: bool) -> Result<Programs> {
+    let (worker, profile) = build_worker(debug)?;
+    Ok(Programs { worker, k6: tools::ensure(Tool::K6)?, bare: peer("bare")?, stock: peer("stock-k6")?, profile })
+}
+
+/// Compiles the worker; answers where it is and how it was compiled.
+pub fn build_worker(debug: bool) -> Result<(PathBuf, &'static str)> {
     let profile = if debug { "dev" } else { "release" };
     say::step(format!("compiling the worker with cargo's {profile} profile"));
     let mut cargo = program::command("cargo");
     cargo.current_dir(paths::repository()).args(["build", "--quiet", "--package", "crucible-worker", "--bin", "crucible-worker", "--profile", profile]);
     program::run(&mut cargo)?;
-    let worker = paths::target().join(if debug { "debug" } else { "release" }).join("crucible-worker");
-    Ok(Programs { worker, k6: tools::ensure(Tool::K6)?, bare: peer("bare")?, stock: peer("stock-k6")?, profile })
+    Ok((paths::target().join(if debug { "debug" } else { "release" }).join("crucible-worker"), profile))
 }
 
 /// Go's own cache makes this quick where nothing has changed.
