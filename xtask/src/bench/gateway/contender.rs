@@ -140,7 +140,7 @@ impl Server {
             }
         }
         let log = scratch.join(&format!("{}.log", name(contender)));
-        let process = Guarded::start(name(contender), &mut command, &log, None)?;
+        let process = Guarded::start(name(contender), &mut command, &log, Some(&scratch.join(&format!("{}.out", name(contender)))))?;
         let mut server = Self { contender, process, address };
         server.await_ready()?;
         Ok(server)
