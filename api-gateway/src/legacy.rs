@@ -30,7 +30,7 @@ pub use names::RunId;
 pub(crate) use names::param;
 pub(crate) use objects::read as object;
 pub(crate) use plans::PlanName;
-pub use shared::once as sweep_plans;
+pub use shared::{Lately, once as sweep_plans};
 pub(crate) use query::{Asked, limit, read_cursor, write_cursor};
 pub(crate) use runs::known;
 pub(crate) use status::unknown;

@@ -12,6 +12,7 @@ use crate::{
     args::Settings,
     auth::Gate,
     front::RequestIds,
+    legacy::Lately,
     runs::{Ask, Merged, Runs},
     telemetry::Metrics,
 };
@@ -72,6 +73,8 @@ pub struct Shared {
     pub metrics: Metrics,
     /// What the names of shared plans are made with, once it was asked for.
     pub salt: OnceCell<String>,
+    /// Which plans were seen in the cluster a moment ago.
+    pub lately: Lately,
     /// Ids of requests.
     pub request_ids: RequestIds,
     /// Done when the process is about to end: streams close, so that nobody waits for them.
@@ -87,7 +90,7 @@ impl Gateway {
         let listed = Merged { runs: Arc::clone(&runs), ledger: ledger.clone(), ask: Arc::new(Ask::default()) };
         let request_ids = RequestIds::new(hex(&entropy.bytes(), 4));
         let (metrics, ending) = (Metrics::default(), CancellationToken::new());
-        Self(Arc::new(Shared { client, ledger, vault, gate, clock, entropy, settings, runs, listed, metrics, salt: OnceCell::new(), request_ids, ending }))
+        Self(Arc::new(Shared { client, ledger, vault, gate, clock, entropy, settings, runs, listed, metrics, salt: OnceCell::new(), lately: Lately::default(), request_ids, ending }))
     }
 }
 

@@ -3,7 +3,11 @@
 //!
 //! What is to be kept and what goes is decided in `lifecycle::legacy::shared`; here it is seen and done.
 
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use crucible_crds::{TestPlan, TestPlanSpec, TestRun};
 use crucible_lifecycle::{
@@ -33,7 +37,31 @@ const PAUSE: Duration = Duration::from_mins(5);
 /// How many plans are looked at with one request.
 const PAGE: u32 = 500;
 
+/// For how long a pair that was seen whole is not looked at again. A plan goes ten minutes after it was marked, so this is on the safe side by far;
+/// whoever removes a plan by hand has a second in which runs may still name it.
+const FRESH: Duration = Duration::from_secs(1);
+/// How many pairs are remembered.
+const MOST_REMEMBERED: usize = 1000;
+
 type Plan = PartialObjectMeta<TestPlan>;
+
+/// When pairs were last seen whole, by the plan's name: many submits of one plan come close together.
+#[derive(Debug, Default)]
+pub struct Lately(Mutex<HashMap<String, Instant>>);
+
+impl Lately {
+    fn has(&self, plan: &str) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(plan).is_some_and(|seen| seen.elapsed() < FRESH)
+    }
+
+    fn keep(&self, plan: &str, seen: Instant) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() >= MOST_REMEMBERED {
+            all.retain(|_, seen| seen.elapsed() < FRESH);
+        }
+        all.insert(plan.to_owned(), seen);
+    }
+}
 
 /// What a run needs beside itself.
 pub struct Pair {
@@ -64,6 +92,16 @@ impl Pair {
     /// Sees to it that both are there, and that nobody is about to take them away. The API server alone knows all the rules of a plan, and is asked here:
     /// one that breaks them is answered before there is a run.
     pub async fn ensure(&self, gateway: &Gateway) -> Result<(), ApiError> {
+        if gateway.lately.has(&self.names.plan) {
+            return Ok(());
+        }
+        let seen = Instant::now();
+        self.look(gateway).await?;
+        gateway.lately.keep(&self.names.plan, seen);
+        Ok(())
+    }
+
+    async fn look(&self, gateway: &Gateway) -> Result<(), ApiError> {
         let (plans, secrets) = (plans(gateway), secrets(gateway));
         // What the API server remembers is good enough: it is never minutes old, and a plan goes ten minutes after it was marked.
         let any = GetParams { resource_version: Some("0".to_owned()) };

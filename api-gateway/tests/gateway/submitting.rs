@@ -93,16 +93,19 @@ async fn runs_of_the_same_content_share_a_plan_and_each_is_one_write() {
     assert_eq!(world.cluster.writes()[before..], [format!("POST testruns/{second}")]);
     assert_eq!(pair(&world, OBJECT), pair(&world, &second));
 
-    // Somebody has changed the plan by hand, or removed the login: the next run has what was asked for.
+    // Somebody has changed the plan by hand, or removed the login: a moment later a run has what was asked for.
+    let moment = || tokio::time::sleep(std::time::Duration::from_millis(1010));
     let (mut plan, login) = pair(&world, OBJECT);
     plan["spec"]["load"]["stages"][1]["vus"] = json!(99);
     plan["metadata"]["generation"] = json!(2);
     world.cluster.put("testplans", NAMESPACE, &plan);
+    moment().await;
     let third = world.post("/v1/test-runs/Checkout.v2", &json!({})).await.expect(200);
     let (plan, again) = pair(&world, &object(&third));
     assert_eq!(plan["spec"]["load"]["stages"][1]["vus"], 2);
     assert_eq!((&again["data"], &again["metadata"]["ownerReferences"][0]["uid"]), (&login["data"], &plan["metadata"]["uid"]));
     world.cluster.remove("secrets", again["metadata"]["name"].as_str().unwrap());
+    moment().await;
     let fourth = world.post("/v1/test-runs/Checkout.v2", &json!({})).await.expect(200);
     assert_eq!(password(&world, &object(&fourth)), "aHVudGVyMg==");
 }
@@ -127,6 +130,7 @@ async fn a_plan_that_no_run_names_goes_with_its_login_after_a_notice() {
     assert_eq!(marked(), "2026-01-05T08:00:00Z");
     world.sweep_plans().await;
     assert!(world.cluster.find("testplans", name).is_some(), "a notice is given first");
+    tokio::time::sleep(std::time::Duration::from_millis(1010)).await;
     let again = submit(&world, &json!({})).await.expect(200);
     assert!(marked().is_null(), "whoever wants it takes the mark off");
 
@@ -137,6 +141,7 @@ async fn a_plan_that_no_run_names_goes_with_its_login_after_a_notice() {
     world.cluster.put("testplans", NAMESPACE, &long_ago);
     world.sweep_plans().await;
     assert!(world.cluster.find("testplans", name).is_none() && world.cluster.find("secrets", &format!("{name}-login")).is_none());
+    tokio::time::sleep(std::time::Duration::from_millis(1010)).await;
     submit(&world, &json!({})).await.expect(200);
     assert_eq!(world.cluster.find("testplans", name).unwrap()["spec"], plan["spec"], "and it is made again where it is wanted");
 }

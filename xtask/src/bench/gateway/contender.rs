@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
 
 use super::load::Place;
 use super::population::NAMESPACE;
@@ -132,7 +134,7 @@ impl Server {
         let mut command = guarded::command(Path::new("/usr/bin/env"), None)?;
         command.args(words).current_dir(peer());
         match contender {
-            Contender::Gateway => gateway_environment(&mut command, world, &address)?,
+            Contender::Gateway => gateway_environment(&mut command, world, scratch, &address)?,
             Contender::Peer { rows } => {
                 // Whether it is there from a bench that was broken off is all the same.
                 let _ = tables::ask(world.cluster, "postgres", &format!("create database {}", tables::PEER));
@@ -217,12 +219,24 @@ fn peer_arguments(address: &str) -> Vec<String> {
         .to_vec()
 }
 
-fn gateway_environment(command: &mut std::process::Command, world: &World, address: &str) -> Result<()> {
-    command.envs(world.bucket.clone()).env("KUBECONFIG", world.cluster.kubeconfig()?);
+fn gateway_environment(command: &mut std::process::Command, world: &World, scratch: &Scratch, address: &str) -> Result<()> {
+    command.envs(world.bucket.clone()).env("KUBECONFIG", account_of_the_gateway(world, scratch)?);
     command.env("CRUCIBLE_S3_ENDPOINT", format!("http://{}", world.s3)).env("CRUCIBLE_LEDGER_URL", world.database(tables::LEDGER));
     command.env("CRUCIBLE_API_AUTH", "none").env("CRUCIBLE_API_NAMESPACE", NAMESPACE).env("CRUCIBLE_LOG", "warn");
     command.env("CRUCIBLE_API_ADDRESS", address).env("CRUCIBLE_API_METRICS_ADDRESS", format!("127.0.0.1:{}", free_port()?));
     Ok(())
+}
+
+/// A kubeconfig of the gateway's own account, as its pod has it: with its rights, known by a token.
+fn account_of_the_gateway(world: &World, scratch: &Scratch) -> Result<PathBuf> {
+    let file = scratch.join("kubeconfig");
+    let token = world.cluster.kubectl(&["--namespace", chart::NAMESPACE, "create", "token", "crucible-gateway", "--duration=4h"])?;
+    let given = world.cluster.kubectl(&["config", "view", "--raw", "--minify", "--output=json"])?;
+    let mut config: Value = serde_json::from_str(&given).context("the kubeconfig is no JSON")?;
+    config["users"][0]["user"] = json!({"token": token.trim()});
+    fs::write(&file, config.to_string()).with_context(|| format!("failed to write {}", file.display()))?;
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).with_context(|| format!("failed to close {}", file.display()))?;
+    Ok(file)
 }
 
 /// A port that nobody uses right now.

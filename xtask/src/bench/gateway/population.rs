@@ -25,16 +25,21 @@ const RUNS: &str = "/apis/crucible.dev/v1alpha1/namespaces/crucible-bench/testru
 const WRITERS: u32 = 8;
 const PATIENCE: Duration = Duration::from_mins(10);
 
-/// No operator while this lives: what is submitted then stays as it was submitted.
+/// Who follows the runs besides the contenders.
+const FOLLOWERS: [&str; 3] = ["operator", "gateway", "mcp"];
+
+/// No operator and no other gateway while this lives: what is submitted then stays as it was submitted, and nobody else reads along.
 pub struct Paused<'a>(&'a Cluster);
 
 impl<'a> Paused<'a> {
-    /// Sends the operator away.
+    /// Sends them away.
     pub fn new(cluster: &'a Cluster) -> Result<Self> {
         scale(cluster, 0)?;
         let paused = Self(cluster);
-        let pods = ["--namespace", chart::NAMESPACE, "wait", "--for=delete", "pod", "--selector=app.kubernetes.io/component=operator", "--timeout=90s"];
-        cluster.kubectl(&pods)?;
+        for follower in FOLLOWERS {
+            let selector = format!("--selector=app.kubernetes.io/component={follower}");
+            cluster.kubectl(&["--namespace", chart::NAMESPACE, "wait", "--for=delete", "pod", &selector, "--timeout=90s"])?;
+        }
         Ok(paused)
     }
 }
@@ -43,14 +48,16 @@ impl Drop for Paused<'_> {
     fn drop(&mut self) {
         // The next installation of the chart sees to it as well.
         if let Err(error) = scale(self.0, 1) {
-            say::note(format!("the operator is still away: {error:#}"));
+            say::note(format!("operator and gateway are still away: {error:#}"));
         }
     }
 }
 
 fn scale(cluster: &Cluster, replicas: u32) -> Result<()> {
-    cluster.kubectl(&["--namespace", chart::NAMESPACE, "scale", "deployment/crucible-operator", &format!("--replicas={replicas}")])?;
-    Ok(())
+    FOLLOWERS.iter().try_for_each(|follower| {
+        let deployment = format!("deployment/crucible-{follower}");
+        cluster.kubectl(&["--namespace", chart::NAMESPACE, "scale", &deployment, &format!("--replicas={replicas}")]).map(drop)
+    })
 }
 
 /// The API server over plain HTTP, and a client of it for each writer.
@@ -102,6 +109,11 @@ impl Proxy {
 pub fn model(world: &World, programs: &Programs, scratch: &Scratch) -> Result<Value> {
     say::step("one short run through the gateway, whose status the others get");
     world.cluster.apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}).to_string())?;
+    // The rights that the chart gives the gateway in the namespace of its earlier routes, which this is here.
+    let rights = ["create", "role", "gateway", "--verb=create,delete,get,patch", "--resource=secrets"];
+    world.cluster.kubectl(&[&["--namespace", NAMESPACE], &rights[..]].concat())?;
+    let account = format!("--serviceaccount={}:crucible-gateway", chart::NAMESPACE);
+    world.cluster.kubectl(&["--namespace", NAMESPACE, "create", "rolebinding", "gateway", "--role=gateway", &account])?;
     let gateway = Server::start(Contender::Gateway, world, programs, scratch)?;
     let mut client = Client::new(&gateway.address, "");
     let workload = json!({"workload_id": PLAN, "content": "-- @type: mysql\n-- @name: PointLookup\nSELECT name FROM customers WHERE id = 4711;\n"});
