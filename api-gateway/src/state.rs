@@ -90,7 +90,22 @@ impl Gateway {
         let listed = Merged { runs: Arc::clone(&runs), ledger: ledger.clone(), ask: Arc::new(Ask::default()) };
         let request_ids = RequestIds::new(hex(&entropy.bytes(), 4));
         let (metrics, ending) = (Metrics::default(), CancellationToken::new());
-        Self(Arc::new(Shared { client, ledger, vault, gate, clock, entropy, settings, runs, listed, metrics, salt: OnceCell::new(), lately: Lately::default(), request_ids, ending }))
+        Self(Arc::new(Shared {
+            client,
+            ledger,
+            vault,
+            gate,
+            clock,
+            entropy,
+            settings,
+            runs,
+            listed,
+            metrics,
+            salt: OnceCell::new(),
+            lately: Lately::default(),
+            request_ids,
+            ending,
+        }))
     }
 }
 

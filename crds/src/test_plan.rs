@@ -162,7 +162,7 @@ pub struct Target {
     pub endpoint: Endpoint,
     /// The database that the queries run in. For `trino` it is a catalog, or `catalog.schema`; for `cassandra` the keyspace.
     pub database: DatabaseName,
-    /// The Secret with the keys `username` and `password`, in the plan's own namespace. With `trino` the password is sent over TLS only; without TLS the user name stands alone.
+    /// The Secret with the keys `username` and `password`, in the plan's own namespace; and with `ca.crt`, certificates in PEM, where the system under test has a certificate of an authority of yours. With `trino` the password is sent over TLS only; without TLS the user name stands alone.
     pub credentials_ref: CredentialsRef,
     /// How connections are secured.
     #[serde(default)]
@@ -196,7 +196,7 @@ pub struct CredentialsRef {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Tls {
-    /// `verify` (the default) checks the certificate, `insecureSkipVerify` encrypts without checking, `disable` sends in the clear. The results say which was used.
+    /// `verify` (the default) checks the certificate, against your own authorities where the Secret of `credentialsRef` holds them as `ca.crt`; `insecureSkipVerify` encrypts without checking, `disable` sends in the clear. The results say which was used.
     #[serde(default)]
     pub mode: TlsMode,
 }
@@ -205,7 +205,7 @@ pub struct Tls {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum TlsMode {
-    /// Encrypted, certificate checked against the system's authorities.
+    /// Encrypted, certificate checked against the authorities of the worker's image, and those that the Secret of `credentialsRef` holds as `ca.crt`.
     #[default]
     Verify,
     /// Encrypted, certificate not checked.

@@ -20,6 +20,12 @@ pub async fn sleep() -> Result<()> {
     kubectl(&["--namespace", OPERATOR_NAMESPACE, "wait", "pods", pods, "--for=delete", "--timeout=60s"]).await.map(|_| ())
 }
 
+/// The certificate that its own was signed with.
+pub async fn authority() -> Result<String> {
+    let template = "--output=go-template={{ index .data \"ca.crt\" | base64decode }}";
+    kubectl(&["--namespace", OPERATOR_NAMESPACE, "get", "secret", "trino", template]).await
+}
+
 /// The password of its user.
 pub async fn password() -> Result<String> {
     let template = "--output=go-template={{ .data.password | base64decode }}";

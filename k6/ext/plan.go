@@ -30,6 +30,8 @@ type plan struct {
 		TLS          string `json:"tls"`
 		UsernameFile string `json:"usernameFile"`
 		PasswordFile string `json:"passwordFile"`
+		// Absent where the Secret holds no authorities of its own.
+		AuthoritiesFile string `json:"authoritiesFile"`
 	} `json:"target"`
 	Queries           []query    `json:"queries"`
 	Stages            []stage    `json:"stages"`
@@ -166,7 +168,7 @@ func (p *plan) target() (engine.Target, error) {
 	}
 	return engine.Target{
 		Host: p.Target.Host, Port: p.Target.Port, Database: p.Target.Database, TLS: p.Target.TLS,
-		Username: username, Password: password, QueryTimeout: time.Duration(p.QueryTimeoutNanos),
+		Authorities: p.Target.AuthoritiesFile, Username: username, Password: password, QueryTimeout: time.Duration(p.QueryTimeoutNanos),
 	}, nil
 }
 

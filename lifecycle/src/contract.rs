@@ -35,8 +35,10 @@ pub mod paths {
     pub const PLAN: &str = "/etc/crucible/plan/plan.json";
     /// The run's token, mounted from the run's own Secret.
     pub const TOKEN: &str = "/etc/crucible/token/token";
-    /// The directory with `username` and `password`, mounted from the Secret that the plan names.
+    /// The directory with `username` and `password`, and [`AUTHORITIES`] where the Secret that the plan names holds it.
     pub const CREDENTIALS: &str = "/etc/crucible/credentials";
+    /// The file of [`CREDENTIALS`] with certificates of authorities that are believed besides the system's, in PEM.
+    pub const AUTHORITIES: &str = "ca.crt";
     /// Scratch space (an emptyDir): the engine's plan, the socket to k6, histogram logs, raw samples.
     pub const SCRATCH: &str = "/scratch";
     /// Where Kubernetes reads the worker's last word ([`super::WorkerOutcome`]) from.

@@ -28,7 +28,12 @@ pub trait Vault: Send + Sync + 'static {
     fn bucket(&self) -> &str;
 
     /// Opens an object for reading from its first byte on.
-    async fn get(&self, key: &str) -> Result<ObjectReader, VaultError>;
+    async fn get(&self, key: &str) -> Result<ObjectReader, VaultError> {
+        Ok(self.get_noted(key).await?.0)
+    }
+
+    /// The same, with the metadata that it was stored with.
+    async fn get_noted(&self, key: &str) -> Result<(ObjectReader, BTreeMap<String, String>), VaultError>;
 
     /// What is known of an object without reading it.
     async fn head(&self, key: &str) -> Result<Entry, VaultError>;

@@ -187,3 +187,15 @@ async fn folders_are_the_names_right_below() {
     assert_eq!(place.vault.folders(&place.prefix).await.unwrap(), ["a", "b"]);
     place.clear().await;
 }
+
+#[tokio::test]
+async fn what_an_object_was_stored_with_comes_back_with_it() {
+    let place = Place::new().await;
+    let key = place.key("noted");
+    for revision in ["a", "b"] {
+        let notes = BTreeMap::from([("crucible-revision".to_owned(), revision.to_owned())]);
+        place.vault.put(&key, Bytes::from_static(b"the same"), "text/plain", &notes).await.unwrap();
+        assert_eq!(place.vault.get_noted(&key).await.unwrap().1, notes);
+    }
+    place.clear().await;
+}

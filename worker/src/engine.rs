@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use crucible_crds::test_plan::{self, Arrivals, Stage, TlsMode};
 use crucible_lifecycle::{
-    contract::{Binding, FrozenArm, FrozenPlan, Query},
+    contract::{Binding, FrozenArm, FrozenPlan, Query, paths::AUTHORITIES},
     load::{is_open, rate_millis, rounds::arm_of_stage},
     plan::HostPort,
 };
@@ -55,6 +55,8 @@ struct Target<'a> {
     tls: TlsMode,
     username_file: std::path::PathBuf,
     password_file: std::path::PathBuf,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authorities_file: Option<std::path::PathBuf>,
 }
 
 #[derive(Debug, Serialize)]
@@ -130,6 +132,7 @@ impl<'a> EnginePlan<'a> {
                 tls: target.tls.mode,
                 username_file: credentials.join("username"),
                 password_file: credentials.join("password"),
+                authorities_file: Some(credentials.join(AUTHORITIES)).filter(|file| file.is_file()),
             },
             queries: &plan.queries,
             stages: plan.spec.load.stages.iter().enumerate().map(|(at, stage)| engine_stage(stage, arm_of_stage(&plan.spec, at))).collect(),

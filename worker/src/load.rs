@@ -17,11 +17,7 @@
 //! proved, and what was left half done is thrown away by the next loader. Cassandra cannot rename a table, so there the
 //! table itself is filled and carries no proof until it is whole.
 
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-    sync::Arc,
-};
+use std::{path::Path, process::ExitCode, sync::Arc};
 
 use crucible_crds::{Reason, test_plan::Engine};
 use crucible_lifecycle::contract::{Failure, FrozenPlan, LoaderState, PROTOCOL, WorkerOutcome, WorkerState, exit};
@@ -53,7 +49,7 @@ mod value;
 mod watch;
 
 use link::Link;
-use session::Endpoint;
+use session::{Endpoint, Login};
 use trouble::Trouble;
 
 /// What is loaded: an engine that takes rows, or one that goes its own way.
@@ -63,11 +59,11 @@ enum Sut {
 }
 
 impl Sut {
-    fn of(plan: &FrozenPlan, username: String, password: String) -> Result<Self, Failure> {
+    fn of(plan: &FrozenPlan, login: Login) -> Result<Self, Failure> {
         let target = &plan.spec.target;
         match target.engine {
-            Engine::Trino => trino::Server::of(target, username, password).map(Self::Trino),
-            Engine::Mysql | Engine::Doris | Engine::Postgres | Engine::Cassandra => Endpoint::of(target, username, password).map(Self::Rows),
+            Engine::Trino => trino::Server::of(target, login).map(Self::Trino),
+            Engine::Mysql | Engine::Doris | Engine::Postgres | Engine::Cassandra => Endpoint::of(target, login).map(Self::Rows),
         }
     }
 }
@@ -109,13 +105,7 @@ fn begin(plan: &Path, token: &Path, credentials: &Path, operator: &str) -> Resul
         return Err(outcome::failure(Reason::ProtocolMismatch, message));
     }
     let token = std::fs::read_to_string(token).map_err(|error| missing("the run's token", token, &error))?.trim_end().to_owned();
-    let secret = |name: &str| {
-        let path: PathBuf = credentials.join(name);
-        std::fs::read_to_string(&path)
-            .map(|text| text.trim_end_matches(['\r', '\n']).to_owned())
-            .map_err(|error| outcome::failure(Reason::SecretNotFound, format!("The loader could not begin: failed to read {}: {error}", path.display())))
-    };
-    let sut = Sut::of(&frozen, secret("username")?, secret("password")?)?;
+    let sut = Sut::of(&frozen, Login::read(credentials)?)?;
     let link = Link::new(Http::default(), operator, token, &frozen).map_err(|why| outcome::failure(Reason::FixtureLoadFailed, why))?;
     Ok((Arc::new(link), sut))
 }

@@ -55,6 +55,7 @@ on_both! {
     two_loaders_of_one_table_wait_for_each_other
     ten_thousand_files_are_loaded
     a_server_that_refuses_is_named
+    a_certificate_is_believed_by_the_authorities_of_the_credentials
     memory_does_not_grow_with_the_data
 }
 
@@ -82,6 +83,16 @@ async fn parquet_of_every_type_is_loaded_and_found_again(mut db: Database) {
     db.execute(&format!("DELETE FROM {} WHERE id = 3", db.name())).await;
     assert_eq!(stage.load(FixtureFormat::Parquet).await.said(), "Loaded 5 rows");
     db.has_only_its_table().await;
+}
+
+async fn a_certificate_is_believed_by_the_authorities_of_the_credentials(db: Database) {
+    let stage = Stage::new(&db).await;
+    stage.put("a.csv", csv(1..4));
+    stage.authorities("");
+    let refused = stage.load(FixtureFormat::Csv).await.said();
+    assert!(refused.starts_with("SutTlsFailed: "), "{refused}");
+    stage.authorities(&std::fs::read_to_string(database::variable("SSL_CERT_FILE")).unwrap());
+    assert_eq!(stage.load(FixtureFormat::Csv).await.said(), "Loaded 3 rows");
 }
 
 async fn csv_is_read_plain_gzipped_and_in_zstd(mut db: Database) {

@@ -1,5 +1,7 @@
 //! Objects of the bucket that are read whole, within bounds.
 
+use std::collections::BTreeMap;
+
 use crucible_store::{Vault, VaultError};
 use tokio::io::AsyncReadExt;
 
@@ -7,8 +9,13 @@ use crate::error::ApiError;
 
 /// The bytes of an object, where it is there. One that is larger than `most` is not read to its end.
 pub async fn read(vault: &dyn Vault, key: &str, most: u64) -> Result<Option<Vec<u8>>, ApiError> {
-    let object = match vault.get(key).await {
-        Ok(object) => object,
+    Ok(read_noted(vault, key, most).await?.map(|(bytes, _)| bytes))
+}
+
+/// The same, with the metadata that it was stored with.
+pub async fn read_noted(vault: &dyn Vault, key: &str, most: u64) -> Result<Option<(Vec<u8>, BTreeMap<String, String>)>, ApiError> {
+    let (object, notes) = match vault.get_noted(key).await {
+        Ok(found) => found,
         Err(VaultError::NotFound { .. }) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
@@ -18,5 +25,5 @@ pub async fn read(vault: &dyn Vault, key: &str, most: u64) -> Result<Option<Vec<
     if bytes.len() as u64 > most {
         return Err(ApiError::Wrong(vec![format!("'{key}' is larger than {most} bytes")]));
     }
-    Ok(Some(bytes))
+    Ok(Some((bytes, notes)))
 }

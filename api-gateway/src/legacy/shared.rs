@@ -45,21 +45,24 @@ const MOST_REMEMBERED: usize = 1000;
 
 type Plan = PartialObjectMeta<TestPlan>;
 
-/// When pairs were last seen whole, by the plan's name: many submits of one plan come close together.
+/// The pairs that were seen whole a moment ago, by what they were wanted for: many submits of one plan come close together.
 #[derive(Debug, Default)]
-pub struct Lately(Mutex<HashMap<String, Instant>>);
+pub struct Lately(Mutex<HashMap<String, (Names, Instant)>>);
 
 impl Lately {
-    fn has(&self, plan: &str) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(plan).is_some_and(|seen| seen.elapsed() < FRESH)
+    /// The pair that was wanted for the same, where that was a moment ago.
+    pub fn get(&self, wanted_for: &str) -> Option<Names> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(wanted_for).filter(|(_, seen)| seen.elapsed() < FRESH).map(|(names, _)| names.clone())
     }
 
-    fn keep(&self, plan: &str, seen: Instant) {
+    /// Remembers that a pair was seen whole.
+    pub fn keep(&self, wanted_for: String, names: Names, seen: Instant) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= MOST_REMEMBERED {
-            all.retain(|_, seen| seen.elapsed() < FRESH);
+            all.retain(|_, (_, seen)| seen.elapsed() < FRESH);
         }
-        all.insert(plan.to_owned(), seen);
+        all.insert(wanted_for, (names, seen));
     }
 }
 
@@ -92,16 +95,6 @@ impl Pair {
     /// Sees to it that both are there, and that nobody is about to take them away. The API server alone knows all the rules of a plan, and is asked here:
     /// one that breaks them is answered before there is a run.
     pub async fn ensure(&self, gateway: &Gateway) -> Result<(), ApiError> {
-        if gateway.lately.has(&self.names.plan) {
-            return Ok(());
-        }
-        let seen = Instant::now();
-        self.look(gateway).await?;
-        gateway.lately.keep(&self.names.plan, seen);
-        Ok(())
-    }
-
-    async fn look(&self, gateway: &Gateway) -> Result<(), ApiError> {
         let (plans, secrets) = (plans(gateway), secrets(gateway));
         // What the API server remembers is good enough: it is never minutes old, and a plan goes ten minutes after it was marked.
         let any = GetParams { resource_version: Some("0".to_owned()) };
@@ -116,7 +109,9 @@ impl Pair {
             },
             Some(changed) => {
                 tracing::warn!(name = self.names.plan, "somebody has changed a plan that runs share: it is made anew");
-                remove(&plans, &changed.name_any(), Preconditions { uid: changed.uid(), resource_version: None }).await.map_err(|error| ApiError::of_kube(&error, "the plan of the run"))?;
+                remove(&plans, &changed.name_any(), Preconditions { uid: changed.uid(), resource_version: None })
+                    .await
+                    .map_err(|error| ApiError::of_kube(&error, "the plan of the run"))?;
                 self.make_plan(&plans).await?
             }
             None => self.make_plan(&plans).await?,
@@ -125,7 +120,9 @@ impl Pair {
             Some(login) if belongs(&login, &plan) => Ok(()),
             // It belonged to a plan that is gone, with which it goes.
             Some(left) => {
-                remove(&secrets, &left.name_any(), Preconditions { uid: left.uid(), resource_version: None }).await.map_err(|error| ApiError::of_kube(&error, "the login of the run"))?;
+                remove(&secrets, &left.name_any(), Preconditions { uid: left.uid(), resource_version: None })
+                    .await
+                    .map_err(|error| ApiError::of_kube(&error, "the login of the run"))?;
                 self.make_login(&secrets, &plan).await
             }
             None => self.make_login(&secrets, &plan).await,

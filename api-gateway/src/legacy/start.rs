@@ -1,23 +1,20 @@
 //! A run is made: its TestRun, and its row in the ledger. The TestPlan and the Secret that it names are there before it, made for the first run
 //! that wanted exactly these ([`super::shared`]).
 
+use std::time::Instant;
+
 use crucible_crds::{TestRun, TestRunSpec, cluster_spec::ClusterSpec, test_run::PlanRef};
 use crucible_lifecycle::{
     build::labels::{PLAN_CONTENT, PLAN_KEY, PLAN_NAME, SCALING_MODE},
-    legacy::{Translation, ids},
+    legacy::{LegacyPlan, Translation, ids, shared::Names},
+    plan::canonical_digest,
 };
 use crucible_store::ledger::SubmittedRun;
 use jiff::Timestamp;
 use kube::{Api, api::PostParams, core::ObjectMeta};
 use serde_json::{Map, Value, json};
 
-use super::{
-    REQUEST,
-    once::Once,
-    order::Order,
-    shared::Pair,
-    stored,
-};
+use super::{REQUEST, once::Once, order::Order, shared::Pair, stored};
 use crate::{
     error::ApiError,
     state::{Gateway, hex},
@@ -27,33 +24,49 @@ use crate::{
 pub struct Start<'a> {
     /// What was asked for.
     pub order: &'a Order,
-    /// What became of its plan.
-    pub translation: Translation,
-    /// Who logs in to the system under test is in the translation; with this password.
-    pub password: String,
+    /// Its plan.
+    pub plan: &'a LegacyPlan,
+    /// Which storing of the plan that is, where it was stored before by this gateway.
+    pub revision: Option<&'a str>,
     /// Whether the request had a key.
     pub once: &'a Once,
     /// The plan as it was sent, without its password, where it was sent.
     pub masked_plan: Option<&'a str>,
 }
 
-/// Makes the run and answers its id; under a key that has made it before, the same one again.
-pub async fn start(gateway: &Gateway, start: Start<'_>) -> Result<String, ApiError> {
+/// Makes the run of what became of its plan, and answers its id; under a key that has made it before, the same one again.
+pub async fn start(gateway: &Gateway, start: Start<'_>, translation: Translation) -> Result<String, ApiError> {
     let api = Api::<TestRun>::namespaced(gateway.client.clone(), &gateway.settings.namespace);
-    let Start { order, translation, password, .. } = &start;
-    let login = (&*translation.credentials.username, &**password);
-    let id = ids::run_id(&order.plan_name, gateway.clock.now(), &hex(&gateway.entropy.bytes(), 4));
-    let pair = Pair::of(gateway, &order.plan_name, translation.plan_spec.clone(), login, notes(order, translation)).await?;
-    pair.ensure(gateway).await?;
-    let wanted = run(&start, &id, &pair);
+    let id = ids::run_id(&start.order.plan_name, gateway.clock.now(), &hex(&gateway.entropy.bytes(), 4));
+    let names = shared(gateway, &start, &translation).await?;
+    let wanted = run(&start, &translation, &id, &names);
     let made = match api.create(&PostParams::default(), &wanted).await {
         Ok(made) => made,
         Err(kube::Error::Api(status)) if status.is_already_exists() => same(&api, &wanted).await?,
         Err(error) => return Err(ApiError::of_kube(&error, "the run")),
     };
     gateway.runs.written(&made);
-    tell_ledger(gateway, &start, &made).await;
+    tell_ledger(gateway, start.order, &translation, &made).await;
     Ok(run_id(&made))
+}
+
+/// Sees to the plan and the login that runs of this content share. A revision stands for the password, so that what was seen a moment ago under the same
+/// one need not be read again.
+async fn shared(gateway: &Gateway, start: &Start<'_>, translation: &Translation) -> Result<Names, ApiError> {
+    let Start { order, plan, revision, .. } = start;
+    let seen_as = revision.map(|revision| canonical_digest(&json!([order.plan_name, revision, translation.plan_spec])));
+    if let Some(names) = seen_as.as_ref().and_then(|seen_as| gateway.lately.get(seen_as)) {
+        return Ok(names);
+    }
+    let seen = Instant::now();
+    let password = stored::password(gateway, &order.plan_name, plan).await?;
+    let login = (&*translation.credentials.username, &*password);
+    let pair = Pair::of(gateway, &order.plan_name, translation.plan_spec.clone(), login, notes(order, translation)).await?;
+    pair.ensure(gateway).await?;
+    if let Some(seen_as) = seen_as {
+        gateway.lately.keep(seen_as, pair.names.clone(), seen);
+    }
+    Ok(pair.names)
 }
 
 /// The run that the same request made before.
@@ -66,8 +79,8 @@ async fn same(api: &Api<TestRun>, wanted: &TestRun) -> Result<TestRun, ApiError>
     Err(ApiError::Conflict("another request was sent with the same Idempotency-Key".to_owned()))
 }
 
-fn run(start: &Start<'_>, id: &str, pair: &Pair) -> TestRun {
-    let Start { order, translation, once, masked_plan, password: _ } = start;
+fn run(start: &Start<'_>, translation: &Translation, id: &str, names: &Names) -> TestRun {
+    let Start { order, once, masked_plan, plan: _, revision: _ } = start;
     let name = once.object().unwrap_or_else(|| ids::run_object_name(id));
     let mut notes = notes(order, translation);
     if let Some(request) = once.request(&order.outline(*masked_plan)) {
@@ -76,7 +89,7 @@ fn run(start: &Start<'_>, id: &str, pair: &Pair) -> TestRun {
     let mut more = translation.cluster_spec.as_map().clone();
     more.remove("type");
     let spec = TestRunSpec {
-        plan_ref: PlanRef { name: pair.names.plan.as_str().into() },
+        plan_ref: PlanRef { name: names.plan.as_str().into() },
         label: Some(translation.run_label.clone()),
         run_id: Some(id.into()),
         cluster_spec: Some(ClusterSpec { kind: translation.cluster_spec.kind().to_owned(), more }),
@@ -84,7 +97,7 @@ fn run(start: &Start<'_>, id: &str, pair: &Pair) -> TestRun {
         stop: false,
         ttl_after_finished: None,
     };
-    TestRun { metadata: ObjectMeta { name: Some(name), ..metadata_with(&pair.names.content, notes) }, spec, status: None }
+    TestRun { metadata: ObjectMeta { name: Some(name), ..metadata_with(&names.content, notes) }, spec, status: None }
 }
 
 /// What no field of ours holds and clients of the earlier system ask for.
@@ -114,9 +127,8 @@ fn run_id(run: &TestRun) -> String {
 }
 
 /// The mirror tells the ledger anyhow; here only so that whoever reads its tables right afterwards finds the run.
-async fn tell_ledger(gateway: &Gateway, start: &Start<'_>, made: &TestRun) {
+async fn tell_ledger(gateway: &Gateway, order: &Order, translation: &Translation, made: &TestRun) {
     let Some(ledger) = &gateway.ledger else { return };
-    let Start { order, translation, .. } = start;
     let submitted = SubmittedRun {
         run_id: run_id(made),
         namespace: gateway.settings.namespace.clone(),

@@ -18,7 +18,10 @@ use kube::{
 use serde_json::json;
 
 use super::objects;
-use crate::{error::ApiError, state::Gateway};
+use crate::{
+    error::ApiError,
+    state::{Gateway, hex},
+};
 
 /// Where plans lie in the bucket.
 pub const PREFIX: &str = "plans/";
@@ -26,6 +29,8 @@ pub const PREFIX: &str = "plans/";
 pub const MANAGER: &str = "crucible-gateway";
 /// What holds a password of ours.
 const PASSWORD: &str = "password";
+/// Metadata of a plan's object: drawn anew whenever it is stored.
+const REVISION: &str = "crucible-revision";
 /// No plan is larger.
 const MOST_BYTES: u64 = 256 << 10;
 
@@ -34,14 +39,27 @@ pub fn key(name: &str) -> String {
     format!("{PREFIX}{name}")
 }
 
+/// A plan as the bucket has it.
+pub struct Stored {
+    /// Its text.
+    pub text: String,
+    /// What tells this storing of it from every other, the password included; nothing where another program has stored it.
+    pub revision: Option<String>,
+}
+
 /// The text of a plan, where there is one of this name.
 pub async fn text(gateway: &Gateway, name: &str) -> Result<String, ApiError> {
+    Ok(read(gateway, name).await?.text)
+}
+
+/// A plan, where there is one of this name.
+pub async fn read(gateway: &Gateway, name: &str) -> Result<Stored, ApiError> {
     let missing = || ApiError::NotFound(format!("test plan '{name}' was not found"));
     if !ids::is_plan_name(name) {
         return Err(missing());
     }
-    let bytes = objects::read(&*gateway.vault, &key(name), MOST_BYTES).await?.ok_or_else(missing)?;
-    Ok(plan::decode(&bytes)?.to_owned())
+    let (bytes, mut notes) = objects::read_noted(&*gateway.vault, &key(name), MOST_BYTES).await?.ok_or_else(missing)?;
+    Ok(Stored { text: plan::decode(&bytes)?.to_owned(), revision: notes.remove(REVISION) })
 }
 
 /// Whether there is a plan of this name.
@@ -60,7 +78,8 @@ pub async fn put(gateway: &Gateway, name: &str, text: &str, plan: &LegacyPlan) -
         Password::Kept => drop(kept(gateway, name).await?),
     }
     let masked = Bytes::from(plan::masked(text)?);
-    Ok(gateway.vault.put(&key(name), masked, "application/yaml", &BTreeMap::new()).await?)
+    let revision = BTreeMap::from([(REVISION.to_owned(), hex(&gateway.entropy.bytes(), 16))]);
+    Ok(gateway.vault.put(&key(name), masked, "application/yaml", &revision).await?)
 }
 
 /// Removes a plan with its password. Runs have their own.

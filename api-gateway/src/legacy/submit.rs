@@ -15,7 +15,7 @@ use super::{
     once::Once,
     order::{self, Order},
     start::{self, Start},
-    stored,
+    stored::{self, Stored},
 };
 use crate::{
     body::{Sent, SentOrNot},
@@ -108,7 +108,7 @@ pub async fn submit(State(gateway): State<Gateway>, once: Once, Sent(sent): Sent
     // What contradicts itself is not stored.
     translate(&order, &plan)?;
     stored::put(&gateway, &order.plan_name, &plan_yaml, &plan).await?;
-    make(&gateway, &order, &plan, &once, Some(&masked)).await.map(Json)
+    make(&gateway, Start { order: &order, plan: &plan, revision: None, once: &once, masked_plan: Some(&masked) }).await.map(Json)
 }
 
 /// Makes a run of a stored plan. The body may be absent.
@@ -142,18 +142,17 @@ pub async fn trigger_by_key(
 
 async fn trigger_stored(gateway: &Gateway, name: String, once: &Once, said: Trigger) -> Result<Submitted, ApiError> {
     let Trigger { label, cluster_spec, cluster_settings } = said;
-    let text = stored::text(gateway, &name).await?;
+    let Stored { text, revision } = stored::read(gateway, &name).await?;
     let order = Order::read(name, true, (label, cluster_spec, cluster_settings), gateway.settings.require_cluster_spec)?;
     let plan = plan::parse(&text).map_err(|details| ApiError::in_body(details, &["plan"]))?;
-    make(gateway, &order, &plan, once, None).await
+    make(gateway, Start { order: &order, plan: &plan, revision: revision.as_deref(), once, masked_plan: None }).await
 }
 
-async fn make(gateway: &Gateway, order: &Order, plan: &LegacyPlan, once: &Once, masked_plan: Option<&str>) -> Result<Submitted, ApiError> {
-    let translation = translate(order, plan)?;
-    let strategy = translation.scaling_mode.as_str();
-    let password = stored::password(gateway, &order.plan_name, plan).await?;
-    let run_id = start::start(gateway, Start { order, translation, password, once, masked_plan }).await?;
-    Ok(Submitted { run_id, plan_key: stored::key(&order.plan_name), strategy })
+async fn make(gateway: &Gateway, start: Start<'_>) -> Result<Submitted, ApiError> {
+    let translation = translate(start.order, start.plan)?;
+    let (strategy, plan_key) = (translation.scaling_mode.as_str(), stored::key(&start.order.plan_name));
+    let run_id = start::start(gateway, start, translation).await?;
+    Ok(Submitted { run_id, plan_key, strategy })
 }
 
 fn translate(order: &Order, plan: &LegacyPlan) -> Result<crucible_lifecycle::legacy::Translation, ApiError> {

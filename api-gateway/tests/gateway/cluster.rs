@@ -92,6 +92,11 @@ impl Cluster {
         self.state().asked.iter().filter(|line| !line.starts_with("GET") && !line.contains("reviews")).cloned().collect()
     }
 
+    /// Everything that was asked so far, as `METHOD resource/name`; lists and watches are left out.
+    pub fn asked(&self) -> Vec<String> {
+        self.state().asked.iter().filter(|line| !line.ends_with('/')).cloned().collect()
+    }
+
     /// How often rights or tokens were asked about.
     pub fn reviews(&self) -> usize {
         self.state().asked.iter().filter(|line| line.contains("reviews")).count()

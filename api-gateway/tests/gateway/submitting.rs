@@ -12,8 +12,8 @@ use super::{
     plans::{PLAN, upload},
 };
 
-const RUN: &str = "Checkout.v2_20260105-0800_01010101";
-const OBJECT: &str = "checkout-v2-20260105-0800-01010101";
+const RUN: &str = "Checkout.v2_20260105-0800_02020202";
+const OBJECT: &str = "checkout-v2-20260105-0800-02020202";
 
 fn submission(changes: &Value) -> Value {
     let mut body = json!({"plan_yaml": PLAN, "plan_name": "Checkout.v2", "cluster_spec": {"type": "mysql", "backend_node": {"replica": 2}}});
@@ -87,11 +87,17 @@ async fn runs_of_the_same_content_share_a_plan_and_each_is_one_write() {
     let world = World::open().await;
     upload(&world, "POST", "/test-plans/upload", "Checkout.v2.yaml", PLAN).await.expect(201);
     world.post("/v1/test-runs/Checkout.v2", &json!({"label": "first"})).await.expect(200);
-    let before = world.cluster.writes().len();
+    let before = world.cluster.asked().len();
     let second = world.post("/v1/test-runs/Checkout.v2", &json!({"label": "second"})).await.expect(200);
     let second = object(&second);
-    assert_eq!(world.cluster.writes()[before..], [format!("POST testruns/{second}")]);
+    assert_eq!(world.cluster.asked()[before..], [format!("POST testruns/{second}")], "what was seen a moment ago is not even read again");
     assert_eq!(pair(&world, OBJECT), pair(&world, &second));
+
+    // The same text stored again with another password is another login at once.
+    upload(&world, "PUT", "/test-plans/Checkout.v2/upload", "Checkout.v2.yaml", &PLAN.replace("hunter2", "other")).await.expect(200);
+    let changed = world.post("/v1/test-runs/Checkout.v2", &json!({})).await.expect(200);
+    assert_eq!(password(&world, &object(&changed)), "b3RoZXI=");
+    upload(&world, "PUT", "/test-plans/Checkout.v2/upload", "Checkout.v2.yaml", PLAN).await.expect(200);
 
     // Somebody has changed the plan by hand, or removed the login: a moment later a run has what was asked for.
     let moment = || tokio::time::sleep(std::time::Duration::from_millis(1010));
@@ -123,7 +129,10 @@ async fn a_plan_that_no_run_names_goes_with_its_login_after_a_notice() {
     world.sweep_plans().await;
     assert!(marked().is_null(), "a run names it");
 
-    let gone = |name: String| async { let name = name; world.until("the run is gone", |world| world.gateway.runs.by_name(NAMESPACE, &name).is_none()).await };
+    let gone = |name: String| async {
+        let name = name;
+        world.until("the run is gone", |world| world.gateway.runs.by_name(NAMESPACE, &name).is_none()).await
+    };
     world.cluster.remove("testruns", OBJECT);
     gone(OBJECT.to_owned()).await;
     world.sweep_plans().await;
@@ -190,8 +199,8 @@ async fn a_stored_plan_is_triggered_by_name_or_key_without_a_body() {
 async fn a_plan_of_another_program_runs_with_the_password_that_it_has() {
     let world = World::open().await;
     world.vault.put("plans/Checkout.v2", Bytes::from(PLAN), "text/plain", &BTreeMap::new()).await.unwrap();
-    world.ask("POST", "/v1/test-runs/Checkout.v2", &[], "").await.expect(200);
-    assert_eq!(password(&world, OBJECT), "aHVudGVyMg==");
+    let run = world.ask("POST", "/v1/test-runs/Checkout.v2", &[], "").await.expect(200);
+    assert_eq!(password(&world, &object(&run)), "aHVudGVyMg==");
     let masked = PLAN.replace("hunter2", "'********'");
     world.vault.put("plans/masked", Bytes::from(masked), "text/plain", &BTreeMap::new()).await.unwrap();
     let refused = world.ask("POST", "/v1/test-runs/masked", &[], "").await.expect(422);

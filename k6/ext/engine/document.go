@@ -39,7 +39,7 @@ func Document() string {
 		for _, row := range [][2]string{
 			{"`spec.target.database`", kind.Database},
 			{"authentication", kind.Authenticates},
-			{"TLS", "`verify`, `insecureSkipVerify`, `disable`; a private authority by `SSL_CERT_FILE`"},
+			{"TLS", "`verify`, `insecureSkipVerify`, `disable`; a private authority as `ca.crt` in the Secret of `credentialsRef`"},
 			{"prepared statements", kind.Prepares},
 			{"parameters", kind.Parameters},
 			{"a query that runs out of time", kind.Cancels},

@@ -66,8 +66,10 @@ type Target struct {
 	Port     uint16
 	Database string
 	TLS      string
-	Username string
-	Password string
+	// Authorities names a file of certificates that are believed besides the system's; empty for none.
+	Authorities string
+	Username    string
+	Password    string
 	// QueryTimeout is when the watchdog severs a query. No limit of a driver may come before it.
 	QueryTimeout time.Duration
 }

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -55,12 +56,35 @@ func tlsConfig(target Target) (*tls.Config, error) {
 	case "disable":
 		return nil, nil
 	case "verify":
-		return &tls.Config{ServerName: target.Host, MinVersion: tls.VersionTLS12}, nil
+		authorities, err := authorities(target.Authorities)
+		if err != nil {
+			return nil, err
+		}
+		return &tls.Config{ServerName: target.Host, MinVersion: tls.VersionTLS12, RootCAs: authorities}, nil
 	case "insecureSkipVerify":
 		return &tls.Config{ServerName: target.Host, MinVersion: tls.VersionTLS12, InsecureSkipVerify: true}, nil //nolint:gosec // asked for by that very name in the plan, and shown in the report
 	default:
 		return nil, fmt.Errorf("failed to read target: tls mode %q is not verify, insecureSkipVerify or disable", target.TLS)
 	}
+}
+
+// authorities are the system's with those of a file; nil, which means the system's, where there is no file.
+func authorities(path string) (*x509.CertPool, error) {
+	if path == "" {
+		return nil, nil
+	}
+	certificates, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("failed to read the authorities of the credentials: %w", err)
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	if !pool.AppendCertsFromPEM(certificates) {
+		return nil, errors.New("failed to read the authorities of the credentials: ca.crt holds no certificate in PEM")
+	}
+	return pool, nil
 }
 
 // networkFailure sorts what happened below the protocol; false when nothing did.

@@ -25,6 +25,7 @@ pub struct MemoryVault {
 #[derive(Debug, Default)]
 struct State {
     objects: BTreeMap<String, Bytes>,
+    notes: BTreeMap<String, BTreeMap<String, String>>,
     uploads: uploads::Uploads,
     down: bool,
 }
@@ -89,9 +90,10 @@ impl Vault for MemoryVault {
         BUCKET
     }
 
-    async fn get(&self, key: &str) -> Result<ObjectReader, VaultError> {
-        let body = self.reachable(key)?.objects.get(key).cloned().ok_or_else(|| not_found(key))?;
-        Ok(Box::pin(std::io::Cursor::new(body)))
+    async fn get_noted(&self, key: &str) -> Result<(ObjectReader, BTreeMap<String, String>), VaultError> {
+        let state = self.reachable(key)?;
+        let body = state.objects.get(key).cloned().ok_or_else(|| not_found(key))?;
+        Ok((Box::pin(std::io::Cursor::new(body)), state.notes.get(key).cloned().unwrap_or_default()))
     }
 
     async fn head(&self, key: &str) -> Result<Entry, VaultError> {
@@ -100,8 +102,10 @@ impl Vault for MemoryVault {
         Ok(entry(key, body))
     }
 
-    async fn put(&self, key: &str, body: Bytes, _: &str, _: &BTreeMap<String, String>) -> Result<(), VaultError> {
-        self.reachable(key)?.objects.insert(key.to_owned(), body);
+    async fn put(&self, key: &str, body: Bytes, _: &str, metadata: &BTreeMap<String, String>) -> Result<(), VaultError> {
+        let mut state = self.reachable(key)?;
+        state.objects.insert(key.to_owned(), body);
+        state.notes.insert(key.to_owned(), metadata.clone());
         Ok(())
     }
 

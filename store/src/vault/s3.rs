@@ -91,9 +91,9 @@ impl Vault for S3Vault {
         &self.bucket
     }
 
-    async fn get(&self, key: &str) -> Result<ObjectReader, VaultError> {
+    async fn get_noted(&self, key: &str) -> Result<(ObjectReader, BTreeMap<String, String>), VaultError> {
         let answer = self.client.get_object().bucket(&self.bucket).key(key).send().await.map_err(|e| self.error(key, &e))?;
-        Ok(Box::pin(answer.body.into_async_read()))
+        Ok((Box::pin(answer.body.into_async_read()), answer.metadata.into_iter().flatten().collect()))
     }
 
     async fn head(&self, key: &str) -> Result<Entry, VaultError> {

@@ -21,16 +21,14 @@ const PACKET: usize = 1 << 20;
 pub async fn connect(endpoint: &Endpoint) -> Result<Conn, SqlError> {
     let tls = match endpoint.tls {
         TlsMode::Disable => None,
-        TlsMode::Verify => {
-            Some(SslOpts::default().with_root_certs(Endpoint::authorities().map(|path| std::path::PathBuf::from(path).into()).into_iter().collect()))
-        }
+        TlsMode::Verify => Some(SslOpts::default().with_root_certs(endpoint.login.authorities.clone().map(Into::into).into_iter().collect())),
         TlsMode::InsecureSkipVerify => Some(SslOpts::default().with_danger_accept_invalid_certs(true).with_danger_skip_domain_validation(true)),
     };
     let options = OptsBuilder::default()
         .ip_or_hostname(endpoint.host.clone())
         .tcp_port(endpoint.port)
-        .user(Some(endpoint.username.clone()))
-        .pass(Some(endpoint.password.clone()))
+        .user(Some(endpoint.login.username.clone()))
+        .pass(Some(endpoint.login.password.clone()))
         .db_name(Some(endpoint.database.clone()))
         .prefer_socket(false)
         .ssl_opts(tls);

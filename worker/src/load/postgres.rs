@@ -21,13 +21,13 @@ pub async fn connect(endpoint: &Endpoint) -> Result<PgConnection, SqlError> {
     let mut options = PgConnectOptions::new_without_pgpass()
         .host(&endpoint.host)
         .port(endpoint.port)
-        .username(&endpoint.username)
-        .password(&endpoint.password)
+        .username(&endpoint.login.username)
+        .password(&endpoint.login.password)
         .database(&endpoint.database)
         .ssl_mode(tls)
         .application_name("crucible-loader")
         .disable_statement_logging();
-    if let (TlsMode::Verify, Some(path)) = (endpoint.tls, Endpoint::authorities()) {
+    if let (TlsMode::Verify, Some(path)) = (endpoint.tls, &endpoint.login.authorities) {
         options = options.ssl_root_cert(path);
     }
     let mut connection = options.connect().await.map_err(|error| of(&error))?;

@@ -1,13 +1,19 @@
 //! A session with the system under test: statements, questions, and rows. One face for both engines; what they say when something
 //! goes wrong becomes one kind of error.
 
-use std::time::Duration;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use crucible_crds::{
     Reason,
     test_plan::{Engine, Target, TlsMode},
 };
-use crucible_lifecycle::{contract::Failure, plan::HostPort};
+use crucible_lifecycle::{
+    contract::{Failure, paths::AUTHORITIES},
+    plan::HostPort,
+};
 
 use super::{
     encode::{Chunk, Layout},
@@ -32,14 +38,37 @@ pub struct Endpoint {
     pub host: String,
     pub port: u16,
     pub database: String,
+    pub login: Login,
+    pub tls: TlsMode,
+}
+
+/// Who asks, and whom they believe.
+#[derive(Clone)]
+pub struct Login {
     pub username: String,
     pub password: String,
-    pub tls: TlsMode,
+    /// A file with certificate authorities beyond those that come with the program.
+    pub authorities: Option<PathBuf>,
+}
+
+impl Login {
+    /// What is mounted from the Secret of the plan. Without authorities of its own it believes those that `SSL_CERT_FILE` names.
+    pub fn read(credentials: &Path) -> Result<Self, Failure> {
+        let secret = |name: &str| {
+            let path = credentials.join(name);
+            std::fs::read_to_string(&path)
+                .map(|text| text.trim_end_matches(['\r', '\n']).to_owned())
+                .map_err(|error| outcome::failure(Reason::SecretNotFound, format!("The loader could not begin: failed to read {}: {error}", path.display())))
+        };
+        let own = Some(credentials.join(AUTHORITIES)).filter(|file| file.is_file());
+        let named = || std::env::var_os("SSL_CERT_FILE").filter(|path| !path.is_empty()).map(PathBuf::from);
+        Ok(Self { username: secret("username")?, password: secret("password")?, authorities: own.or_else(named) })
+    }
 }
 
 impl Endpoint {
     /// The target of a plan with its credentials.
-    pub fn of(target: &Target, username: String, password: String) -> Result<Self, Failure> {
+    pub fn of(target: &Target, login: Login) -> Result<Self, Failure> {
         let dialect = match target.engine {
             // Doris speaks MySQL's wire protocol; the SQL that is its own stands with its loader.
             Engine::Mysql | Engine::Doris => Some(Dialect::Mysql),
@@ -50,12 +79,7 @@ impl Endpoint {
             }
         };
         let HostPort { host, port } = HostPort::of(target).map_err(|error| outcome::failure(Reason::PlanInvalid, format!("spec.target.endpoint: {error}")))?;
-        Ok(Self { dialect, engine: target.engine, host, port, database: target.database.to_string(), username, password, tls: target.tls.mode })
-    }
-
-    /// Certificate authorities beyond those that come with the program.
-    pub fn authorities() -> Option<String> {
-        std::env::var("SSL_CERT_FILE").ok().filter(|path| !path.is_empty())
+        Ok(Self { dialect, engine: target.engine, host, port, database: target.database.to_string(), login, tls: target.tls.mode })
     }
 }
 
@@ -128,7 +152,7 @@ pub enum Session {
 impl Session {
     /// Connects.
     pub async fn connect(endpoint: &Endpoint) -> Result<Self, Trouble> {
-        let Endpoint { host, port, username, database, .. } = endpoint;
+        let Endpoint { host, port, login: Login { username, .. }, database, .. } = endpoint;
         let Some(dialect) = endpoint.dialect else {
             return Err(Trouble::refused(Reason::PlanInvalid, format!("{} speaks no SQL", endpoint.engine.as_str())));
         };

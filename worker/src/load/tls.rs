@@ -1,6 +1,6 @@
 //! What rustls is told of certificates, for the engines whose drivers leave that to us: Trino and Cassandra.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use rustls::{
     DigitallySignedStruct, RootCertStore, SignatureScheme,
@@ -9,21 +9,19 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
 };
 
-use super::session::Endpoint;
-
 /// What does the arithmetic.
 pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
 
-/// The authorities that come with the program, and those that `SSL_CERT_FILE` names.
-pub fn authorities() -> Result<RootCertStore, String> {
+/// The authorities that come with the program, and those of a file.
+pub fn authorities(own: Option<&Path>) -> Result<RootCertStore, String> {
     let mut store = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    if let Some(path) = Endpoint::authorities() {
-        let unreadable = |why: &dyn std::fmt::Display| format!("SSL_CERT_FILE {path} cannot be read: {why}");
-        for certificate in CertificateDer::pem_file_iter(&path).map_err(|error| unreadable(&error))? {
+    if let Some(path) = own {
+        let unreadable = |why: &dyn std::fmt::Display| format!("{} cannot be read: {why}", path.display());
+        for certificate in CertificateDer::pem_file_iter(path).map_err(|error| unreadable(&error))? {
             let certificate = certificate.map_err(|error| unreadable(&error))?;
-            store.add(certificate).map_err(|error| format!("SSL_CERT_FILE {path} has a certificate that is no authority: {error}"))?;
+            store.add(certificate).map_err(|error| format!("{} has a certificate that is no authority: {error}", path.display()))?;
         }
     }
     Ok(store)

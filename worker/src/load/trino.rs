@@ -32,6 +32,7 @@ use super::{
     flow::Contents,
     link::Link,
     object::Bucket,
+    session::Login,
     table::{again, contents_of, not_ours},
     trouble::Trouble,
 };
@@ -41,7 +42,7 @@ use crate::outcome;
 const MOST_FOLDERS: usize = 64;
 
 /// Where a Trino is, what is loaded in it, and who asks.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Server {
     pub host: String,
     pub port: u16,
@@ -51,14 +52,13 @@ pub struct Server {
     pub files: Schema,
     /// Where the bucket is, as Trino knows it; nothing where it has the operator's name.
     pub location: Option<String>,
-    pub username: String,
-    pub password: String,
+    pub login: Login,
     pub tls: TlsMode,
 }
 
 impl Server {
     /// The target of a plan with its credentials.
-    pub fn of(target: &Target, username: String, password: String) -> Result<Self, Failure> {
+    pub fn of(target: &Target, login: Login) -> Result<Self, Failure> {
         let invalid = |field: &str, why: &dyn std::fmt::Display| outcome::failure(Reason::PlanInvalid, format!("spec.target.{field}: {why}"));
         let HostPort { host, port } = HostPort::of(target).map_err(|error| invalid("endpoint", &error))?;
         let whole = |field: &str, text: &str| Schema::parse(text).ok_or_else(|| invalid(field, &format!("{text} is no catalog and schema")));
@@ -66,7 +66,7 @@ impl Server {
         let own = target.files.as_ref();
         let files = own.and_then(|files| files.database.as_ref()).map(|database| whole("files.database", database)).transpose()?;
         let location = own.and_then(|files| files.location.as_ref()).map(ToString::to_string);
-        Ok(Self { host, port, files: files.unwrap_or_else(|| table.clone()), table, location, username, password, tls: target.tls.mode })
+        Ok(Self { host, port, files: files.unwrap_or_else(|| table.clone()), table, location, login, tls: target.tls.mode })
     }
 }
 

@@ -144,8 +144,7 @@ fn summary(bench: &Bench, version: &str, bytes: u64, rounds: &[Round], targets: 
     let least = if bench.server == Server::Cassandra { 10.0 } else { 0.9 };
     targets.push(Target::at_least(format!("{engine}: rows/s of the loader / {}", Contender::Peer.name(bench.server)), ratio, least));
     targets.push(Target::at_most(format!("{engine}: peak memory of the loader, MiB"), peak(rounds, 0), MOST_BYTES / 1_048_576.0));
-    let raw: Vec<Value> =
-        rounds.iter().map(|[loader, peer]| json!({"loader": loader.to_json(), Contender::Peer.name(bench.server): peer.to_json()})).collect();
+    let raw: Vec<Value> = rounds.iter().map(|[loader, peer]| json!({"loader": loader.to_json(), Contender::Peer.name(bench.server): peer.to_json()})).collect();
     json!({"version": version, "rows": bench.rows, "megabytes": rounded(megabytes, 1), "medians": medians, "loaderToPeer": rounded(ratio, 3), "rounds": raw})
 }
 

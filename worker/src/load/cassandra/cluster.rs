@@ -26,7 +26,7 @@ use scylla::{
 };
 
 use super::super::{
-    session::Endpoint,
+    session::{Endpoint, Login},
     tls::{Anyone, authorities, provider},
     trouble::Trouble,
 };
@@ -255,7 +255,7 @@ enum Unopened {
 }
 
 async fn open(endpoint: &Endpoint) -> Result<Session, Unopened> {
-    let Endpoint { host, port, username, password, database, .. } = endpoint;
+    let Endpoint { host, port, login: Login { username, password, .. }, database, .. } = endpoint;
     // Retries are our own: they know of the file and the row.
     let profile = ExecutionProfile::builder()
         .consistency(Consistency::LocalQuorum)
@@ -280,7 +280,7 @@ async fn open(endpoint: &Endpoint) -> Result<Session, Unopened> {
 }
 
 fn refused(endpoint: &Endpoint, reason: Reason, why: &str) -> Unopened {
-    let Endpoint { host, port, username, .. } = endpoint;
+    let Endpoint { host, port, login: Login { username, .. }, .. } = endpoint;
     let what = match reason {
         Reason::SutAuthenticationFailed => format!("{host}:{port} refuses user {username}"),
         Reason::SutTlsFailed => format!("No secured connection to {host}:{port} can be made"),
@@ -320,7 +320,7 @@ fn tls(endpoint: &Endpoint) -> Result<ClientConfig, String> {
     let verifier: Arc<dyn ServerCertVerifier> = if endpoint.tls == TlsMode::InsecureSkipVerify {
         Arc::new(Anyone(Arc::clone(&provider)))
     } else {
-        let roots = authorities()?;
+        let roots = authorities(endpoint.login.authorities.as_deref())?;
         let inner = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build().map_err(|error| error.to_string())?;
         let name = ServerName::try_from(endpoint.host.clone()).map_err(|_| format!("{} is no name that a certificate can have", endpoint.host))?;
         Arc::new(Named { inner, name })

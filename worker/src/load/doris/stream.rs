@@ -39,7 +39,7 @@ use tokio::sync::Notify;
 use super::super::{
     encode::{Chunk, Layout},
     link::Link,
-    session::Endpoint,
+    session::{Endpoint, Login},
     trouble::Trouble,
     watch::{Watch, lost, nonce},
 };
@@ -98,7 +98,7 @@ struct Answer {
 impl Writer {
     /// What sends rows of a layout to a table.
     pub fn new(endpoint: &Endpoint, port: u16, table: &str, layout: &Layout, watch: Watch, link: Arc<Link>) -> Result<Self, Trouble> {
-        let Endpoint { host, database, username, password, .. } = endpoint;
+        let Endpoint { host, database, login: Login { username, password, .. }, .. } = endpoint;
         let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
         let wrong = |what: &str| Trouble::invalid(format!("Rows for table {} cannot be sent to Doris: {what}", layout.table));
         let frontend = format!("http://{host}:{port}/api/{}/{}/_stream_load", form(database), form(table)).parse();

@@ -99,18 +99,18 @@ pub enum End {
 impl Client {
     /// A client with session properties, `catalog.property=value`.
     pub fn new(server: &Server, properties: &[String]) -> Result<Self, SqlError> {
-        let http = HyperClient::builder(TokioExecutor::new()).build(tls::connector(server.tls)?);
+        let http = HyperClient::builder(TokioExecutor::new()).build(tls::connector(server.tls, server.login.authorities.as_deref())?);
         let scheme = if server.tls == TlsMode::Disable { "http" } else { "https" };
         let mut headers = vec![
-            header("x-trino-user", &server.username)?,
+            header("x-trino-user", &server.login.username)?,
             header("x-trino-source", "crucible-loader")?,
             header("x-trino-catalog", &server.table.catalog)?,
             header("x-trino-schema", &server.table.schema)?,
             header("x-trino-time-zone", "UTC")?,
         ];
         // The password is never sent in the clear: Trino would not take it either.
-        if server.tls != TlsMode::Disable && !server.password.is_empty() {
-            let mut login = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(format!("{}:{}", server.username, server.password))))
+        if server.tls != TlsMode::Disable && !server.login.password.is_empty() {
+            let mut login = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(format!("{}:{}", server.login.username, server.login.password))))
                 .map_err(|_| SqlError::broken("the user cannot be sent in a header"))?;
             login.set_sensitive(true);
             headers.push((AUTHORIZATION, login));

@@ -380,7 +380,7 @@ async fn connect(server: &Server) -> Result<Vec<(String, String)>, Trouble> {
         Ok(catalogs.into_iter().filter_map(pair).collect())
     };
     let database = format!("{}.{}", server.table.catalog, server.table.schema);
-    Session::reach(CONNECTING, (server.host.as_str(), server.port), &server.username, &database, attempt).await
+    Session::reach(CONNECTING, (server.host.as_str(), server.port), &server.login.username, &database, attempt).await
 }
 
 /// What differs between what a column of the files has and what is in the table, if anything.
