@@ -20,6 +20,9 @@ use crate::{
     state::{Gateway, hex},
 };
 
+/// How many ids are drawn for one run.
+const MOST_DRAWN: u32 = 5;
+
 /// Everything that a run is made of.
 pub struct Start<'a> {
     /// What was asked for.
@@ -37,17 +40,27 @@ pub struct Start<'a> {
 /// Makes the run of what became of its plan, and answers its id; under a key that has made it before, the same one again.
 pub async fn start(gateway: &Gateway, start: Start<'_>, translation: Translation) -> Result<String, ApiError> {
     let api = Api::<TestRun>::namespaced(gateway.client.clone(), &gateway.settings.namespace);
-    let id = ids::run_id(&start.order.plan_name, gateway.clock.now(), &hex(&gateway.entropy.bytes(), 4));
     let names = shared(gateway, &start, &translation).await?;
-    let wanted = run(&start, &translation, &id, &names);
-    let made = match api.create(&PostParams::default(), &wanted).await {
-        Ok(made) => made,
-        Err(kube::Error::Api(status)) if status.is_already_exists() => same(&api, &wanted).await?,
-        Err(error) => return Err(ApiError::of_kube(&error, "the run")),
-    };
+    let made = make(gateway, &api, &start, &translation, &names).await?;
     gateway.runs.written(&made);
     tell_ledger(gateway, start.order, &translation, &made).await;
     Ok(run_id(&made))
+}
+
+/// Makes the run's object. Eight digits within a minute may be drawn twice where thousands are made: then others are drawn.
+async fn make(gateway: &Gateway, api: &Api<TestRun>, start: &Start<'_>, translation: &Translation, names: &Names) -> Result<TestRun, ApiError> {
+    let mut drawn = 0;
+    loop {
+        let id = ids::run_id(&start.order.plan_name, gateway.clock.now(), &hex(&gateway.entropy.bytes(), 4));
+        let wanted = run(start, translation, &id, names);
+        drawn += 1;
+        match api.create(&PostParams::default(), &wanted).await {
+            Ok(made) => return Ok(made),
+            Err(kube::Error::Api(status)) if status.is_already_exists() && start.once.object().is_some() => return same(api, &wanted).await,
+            Err(kube::Error::Api(status)) if status.is_already_exists() && drawn < MOST_DRAWN => {}
+            Err(error) => return Err(ApiError::of_kube(&error, "the run")),
+        }
+    }
 }
 
 /// Sees to the plan and the login that runs of this content share. A revision stands for the password, so that what was seen a moment ago under the same

@@ -12,8 +12,8 @@ use super::{
     plans::{PLAN, upload},
 };
 
-const RUN: &str = "Checkout.v2_20260105-0800_02020202";
-const OBJECT: &str = "checkout-v2-20260105-0800-02020202";
+const RUN: &str = "Checkout.v2_20260105-0800_03030303";
+const OBJECT: &str = "checkout-v2-20260105-0800-03030303";
 
 fn submission(changes: &Value) -> Value {
     let mut body = json!({"plan_yaml": PLAN, "plan_name": "Checkout.v2", "cluster_spec": {"type": "mysql", "backend_node": {"replica": 2}}});
@@ -259,6 +259,16 @@ async fn the_same_key_and_body_are_one_run() {
     for key in ["", &"k".repeat(256)] {
         assert_eq!(submit_once(&world, key, &json!({})).await.status, 422);
     }
+}
+
+#[tokio::test]
+async fn an_id_that_is_taken_is_drawn_again() {
+    let world = World::open().await;
+    let taken = json!({"apiVersion": "crucible.dev/v1alpha1", "kind": "TestRun", "metadata": {"name": OBJECT}, "spec": {"planRef": {"name": "checkout"}}});
+    world.cluster.put("testruns", NAMESPACE, &taken);
+    let answer = submit(&world, &json!({})).await.expect(200);
+    assert_eq!(answer["run_id"], "Checkout.v2_20260105-0800_04040404");
+    assert_eq!(world.cluster.find("testruns", OBJECT).unwrap()["spec"], taken["spec"]);
 }
 
 #[tokio::test]

@@ -89,7 +89,7 @@ async def runs(request: Request, limit: Annotated[int, Query(ge=1, le=500)] = 10
 @app.post("/v1/test-runs/{plan_name}")
 async def submit(plan_name: str, body: Submit, request: Request) -> dict[str, str]:
     """Writes the row of a run."""
-    run_id = f"{plan_name}_{datetime.now(UTC):%Y%m%d-%H%M}_{secrets.token_hex(4)}"
+    run_id = f"{plan_name}_{datetime.now(UTC):%Y%m%d-%H%M}_{secrets.token_hex(8)}"
     await request.app.state.pool.execute(
         "insert into test_runs (run_id, task_id, plan_name, plan_key, run_label, sut_type, scaling_mode, cluster_spec, cluster_settings, status)"
         " values ($1, $2, $3, $4, $5, $6, 'intra_node', $7, $8, 'PENDING')",
