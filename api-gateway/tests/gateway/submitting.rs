@@ -131,7 +131,7 @@ async fn a_plan_that_no_run_names_goes_with_its_login_after_a_notice() {
 
     let gone = |name: String| async {
         let name = name;
-        world.until("the run is gone", |world| world.gateway.runs.by_name(NAMESPACE, &name).is_none()).await
+        world.until("the run is gone", |world| world.gateway.runs.by_name(NAMESPACE, &name).is_none()).await;
     };
     world.cluster.remove("testruns", OBJECT);
     gone(OBJECT.to_owned()).await;
