@@ -136,6 +136,10 @@ impl SqlError {
             ("28P01" | "28000", _) => (Reason::SutAuthenticationFailed, format!("{host}:{port} refuses user {username}")),
             ("3D000", _) | (_, Some(1049 | 1044)) => (Reason::SutDatabaseMissing, format!("Database {database} at {host}:{port} may not be used")),
             ("TLS", _) => (Reason::SutTlsFailed, format!("No secured connection to {host}:{port} can be made")),
+            // The drivers have no kind of error for it; the words are those of rustls, below both of them.
+            ("", _) if self.message.contains("invalid peer certificate") => {
+                (Reason::SutTlsFailed, format!("No secured connection to {host}:{port} can be made"))
+            }
             ("" | "53300" | "57P03" | "08004", _) | (_, Some(1040 | 1203)) => return None,
             _ => (Reason::FixtureLoadFailed, format!("{host}:{port} refuses the connection")),
         };
