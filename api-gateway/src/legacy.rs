@@ -32,7 +32,7 @@ pub(crate) use objects::read as object;
 pub(crate) use plans::PlanName;
 pub(crate) use query::{Asked, limit, read_cursor, write_cursor};
 pub(crate) use runs::known;
-pub use shared::{Lately, once as sweep_plans};
+pub use shared::{RecentPairs, once as sweep_plans};
 pub(crate) use status::unknown;
 pub(crate) use stop::end;
 pub(crate) use stored::{PREFIX as PLANS, text as stored_plan};

@@ -12,7 +12,7 @@ use crate::{
     args::Settings,
     auth::Gate,
     front::RequestIds,
-    legacy::Lately,
+    legacy::RecentPairs,
     runs::{Ask, Merged, Runs},
     telemetry::Metrics,
 };
@@ -74,7 +74,7 @@ pub struct Shared {
     /// What the names of shared plans are made with, once it was asked for.
     pub salt: OnceCell<String>,
     /// Which plans were seen in the cluster a moment ago.
-    pub lately: Lately,
+    pub recent_pairs: RecentPairs,
     /// Ids of requests.
     pub request_ids: RequestIds,
     /// Done when the process is about to end: streams close, so that nobody waits for them.
@@ -102,7 +102,7 @@ impl Gateway {
             listed,
             metrics,
             salt: OnceCell::new(),
-            lately: Lately::default(),
+            recent_pairs: RecentPairs::default(),
             request_ids,
             ending,
         }))

@@ -47,9 +47,9 @@ type Plan = PartialObjectMeta<TestPlan>;
 
 /// The pairs that were seen whole a moment ago, by what they were wanted for: many submits of one plan come close together.
 #[derive(Debug, Default)]
-pub struct Lately(Mutex<HashMap<String, (Names, Instant)>>);
+pub struct RecentPairs(Mutex<HashMap<String, (Names, Instant)>>);
 
-impl Lately {
+impl RecentPairs {
     /// The pair that was wanted for the same, where that was a moment ago.
     pub fn get(&self, wanted_for: &str) -> Option<Names> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -80,10 +80,10 @@ impl Pair {
         let salt = gateway.salt.get_or_try_init(|| salt(gateway)).await?;
         let names = Names::of(plan_name, &spec, login.0, login.1, salt);
         spec.target.credentials_ref.name = names.login.as_str().into();
-        let plan = TestPlan { metadata: metadata(&names.plan, &names.content, notes), spec, status: None };
+        let plan = TestPlan { metadata: stored::metadata(&names.plan, &names.content, notes), spec, status: None };
         let string_data = [("username".to_owned(), login.0.to_owned()), ("password".to_owned(), login.1.to_owned())].into();
         let login = Secret {
-            metadata: metadata(&names.login, &names.content, Map::new()),
+            metadata: stored::metadata(&names.login, &names.content, Map::new()),
             type_: Some("Opaque".to_owned()),
             string_data: Some(string_data),
             immutable: Some(true),
@@ -166,11 +166,10 @@ async fn salt(gateway: &Gateway) -> Result<String, ApiError> {
         return Ok(salt);
     }
     let drawn = hex(&gateway.entropy.bytes(), 32);
-    let secret = json!({
-        "apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": {"name": SALT, "labels": stored::labels()}, "stringData": {"salt": drawn},
-    });
+    let metadata = ObjectMeta { name: Some(SALT.to_owned()), labels: serde_json::from_value(stored::labels()).ok(), ..ObjectMeta::default() };
+    let string_data = Some([("salt".to_owned(), drawn.clone())].into());
+    let secret = Secret { metadata, type_: Some("Opaque".to_owned()), string_data, ..Secret::default() };
     // Another replica may draw one at the same time: the first is taken.
-    let secret: Secret = serde_json::from_value(secret).map_err(|error| ApiError::Wrong(vec![error.to_string()]))?;
     match secrets.create(&PostParams::default(), &secret).await {
         Ok(_) => Ok(drawn),
         Err(kube::Error::Api(status)) if status.is_already_exists() => {
@@ -279,10 +278,6 @@ fn is_marked(plan: &Plan) -> bool {
 
 fn belongs(login: &PartialObjectMeta<Secret>, plan: &Plan) -> bool {
     login.owner_references().iter().any(|owner| Some(&owner.uid) == plan.metadata.uid.as_ref())
-}
-
-fn metadata(name: &str, content: &str, notes: Map<String, Value>) -> ObjectMeta {
-    ObjectMeta { name: Some(name.to_owned()), ..super::start::metadata_with(content, notes) }
 }
 
 fn plans(gateway: &Gateway) -> Api<TestPlan> {

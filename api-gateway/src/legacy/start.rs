@@ -5,13 +5,13 @@ use std::time::Instant;
 
 use crucible_crds::{TestRun, TestRunSpec, cluster_spec::ClusterSpec, test_run::PlanRef};
 use crucible_lifecycle::{
-    build::labels::{PLAN_CONTENT, PLAN_KEY, PLAN_NAME, SCALING_MODE},
+    build::labels::{PLAN_KEY, PLAN_NAME, SCALING_MODE},
     legacy::{LegacyPlan, Translation, ids, shared::Names},
     plan::canonical_digest,
 };
 use crucible_store::ledger::SubmittedRun;
 use jiff::Timestamp;
-use kube::{Api, api::PostParams, core::ObjectMeta};
+use kube::{Api, api::PostParams};
 use serde_json::{Map, Value, json};
 
 use super::{REQUEST, once::Once, order::Order, shared::Pair, stored};
@@ -68,7 +68,7 @@ async fn make(gateway: &Gateway, api: &Api<TestRun>, start: &Start<'_>, translat
 async fn shared(gateway: &Gateway, start: &Start<'_>, translation: &Translation) -> Result<Names, ApiError> {
     let Start { order, plan, revision, .. } = start;
     let seen_as = revision.map(|revision| canonical_digest(&json!([order.plan_name, revision, translation.plan_spec])));
-    if let Some(names) = seen_as.as_ref().and_then(|seen_as| gateway.lately.get(seen_as)) {
+    if let Some(names) = seen_as.as_ref().and_then(|seen_as| gateway.recent_pairs.get(seen_as)) {
         return Ok(names);
     }
     let seen = Instant::now();
@@ -77,7 +77,7 @@ async fn shared(gateway: &Gateway, start: &Start<'_>, translation: &Translation)
     let pair = Pair::of(gateway, &order.plan_name, translation.plan_spec.clone(), login, notes(order, translation)).await?;
     pair.ensure(gateway).await?;
     if let Some(seen_as) = seen_as {
-        gateway.lately.keep(seen_as, pair.names.clone(), seen);
+        gateway.recent_pairs.keep(seen_as, pair.names.clone(), seen);
     }
     Ok(pair.names)
 }
@@ -110,7 +110,7 @@ fn run(start: &Start<'_>, translation: &Translation, id: &str, names: &Names) ->
         stop: false,
         ttl_after_finished: None,
     };
-    TestRun { metadata: ObjectMeta { name: Some(name), ..metadata_with(&names.content, notes) }, spec, status: None }
+    TestRun { metadata: stored::metadata(&name, &names.content, notes), spec, status: None }
 }
 
 /// What no field of ours holds and clients of the earlier system ask for.
@@ -120,15 +120,6 @@ fn notes(order: &Order, translation: &Translation) -> Map<String, Value> {
         (PLAN_KEY.to_owned(), stored::key(&order.plan_name).into()),
         (SCALING_MODE.to_owned(), translation.scaling_mode.as_str().into()),
     ])
-}
-
-/// The labels and annotations of a run, of its plan and of its login: which content they are of, and what clients ask for.
-pub fn metadata_with(content: &str, notes: Map<String, Value>) -> ObjectMeta {
-    // Texts in a map always fit.
-    let texts = |value: Value| serde_json::from_value(value).ok();
-    let mut labels = stored::labels();
-    labels[PLAN_CONTENT] = content.into();
-    ObjectMeta { labels: texts(labels), annotations: texts(Value::Object(notes)), ..ObjectMeta::default() }
 }
 
 fn name_of(run: &TestRun) -> &str {

@@ -5,17 +5,21 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use crucible_lifecycle::legacy::{
-    LegacyPlan, ids,
-    plan::{self, Password},
+use crucible_lifecycle::{
+    build::labels::PLAN_CONTENT,
+    legacy::{
+        LegacyPlan, ids,
+        plan::{self, Password},
+    },
 };
 use crucible_store::VaultError;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api,
     api::{DeleteParams, Patch, PatchParams},
+    core::ObjectMeta,
 };
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::objects;
 use crate::{
@@ -122,8 +126,17 @@ async fn keep(gateway: &Gateway, name: &str, password: &str) -> Result<(), ApiEr
 }
 
 /// What is on everything that the gateway writes.
-pub fn labels() -> serde_json::Value {
+pub fn labels() -> Value {
     json!({"app.kubernetes.io/managed-by": MANAGER, "app.kubernetes.io/part-of": "crucible"})
+}
+
+/// The name, labels and annotations of a run, of its plan and of its login: which content they are of, and what clients ask for.
+pub fn metadata(name: &str, content: &str, notes: Map<String, Value>) -> ObjectMeta {
+    // Texts in a map always fit.
+    let texts = |value: Value| serde_json::from_value(value).ok();
+    let mut labels = labels();
+    labels[PLAN_CONTENT] = content.into();
+    ObjectMeta { name: Some(name.to_owned()), labels: texts(labels), annotations: texts(Value::Object(notes)), ..ObjectMeta::default() }
 }
 
 fn secret(name: &str) -> String {
