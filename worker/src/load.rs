@@ -34,6 +34,7 @@ mod encode;
 mod engine;
 mod flow;
 mod link;
+mod measure;
 mod mysql;
 mod object;
 mod parquet;

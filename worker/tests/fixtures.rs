@@ -51,6 +51,7 @@ on_both! {
     a_bucket_that_is_away_holds_up_and_one_that_refuses_ends
     a_table_is_emptied_and_filled_where_it_is
     what_the_database_changes_on_the_way_is_found_out
+    a_key_that_reaches_far_is_measured_in_slices
     a_dump_is_run_once_and_again_after_it_was_broken_off
     two_loaders_of_one_table_wait_for_each_other
     ten_thousand_files_are_loaded
@@ -323,6 +324,28 @@ async fn what_the_database_changes_on_the_way_is_found_out(mut db: Database) {
         format!("FixtureVerifyFailed: Table {} does not hold what was loaded from fixture shop: column id: a sum of 6 was expected and 9 found", db.table);
     assert_eq!(said, expected);
     assert_eq!(db.own_comment().await.unwrap(), "crucible loading", "it is not believed");
+}
+
+async fn a_key_that_reaches_far_is_measured_in_slices(mut db: Database) {
+    db.execute(&format!("CREATE TABLE {} (id bigint PRIMARY KEY, name varchar(20), price decimal(10,3))", db.name())).await;
+    let stage = Stage::new(&db).await;
+    // One slice in the middle has no row, and the last no price.
+    stage.put("a.csv", b"id,name,price\n-9000000000,a,0.125\n-8999999999,,-7\n4000000000,cde,2.5\n9000000000,f,\n".to_vec());
+    stage.recipe(|recipe| (recipe.reset, recipe.replace_existing) = (FixtureReset::Truncate, true));
+    let ended = stage.load(FixtureFormat::Csv).await;
+    assert_eq!(ended.said(), "Loaded 4 rows");
+    let whole = ended.checksum;
+    if db.is_mysql() {
+        db.bend_rows().await;
+        stage.recipe(|recipe| recipe.digest = "d2".into());
+        let said = stage.load(FixtureFormat::Csv).await.said();
+        assert!(said.ends_with("column id: a sum of -4999999999 was expected and -4999999995 found"), "{said}");
+    }
+    // The same rows come to the same where there is no key to slice by.
+    db.execute(&format!("DROP TABLE {}", db.name())).await;
+    db.execute(&format!("CREATE TABLE {} (id bigint, name varchar(20), price decimal(10,3))", db.name())).await;
+    let ended = stage.load(FixtureFormat::Csv).await;
+    assert_eq!((ended.said(), ended.checksum), ("Loaded 4 rows".to_owned(), whole));
 }
 
 async fn a_dump_is_run_once_and_again_after_it_was_broken_off(mut db: Database) {

@@ -102,7 +102,9 @@ impl Encoder {
         if self.bytes.is_empty() {
             return Ok(());
         }
-        let mut bytes = std::mem::take(&mut self.bytes);
+        // The next chunk becomes about as large.
+        let next = Vec::with_capacity(self.bytes.capacity());
+        let mut bytes = std::mem::replace(&mut self.bytes, next);
         self.start = 0;
         if self.layout.wire == Wire::Binary {
             bytes.extend_from_slice(binary::TRAILER);
@@ -116,7 +118,7 @@ impl Encoder {
 
 impl Sink for Encoder {
     fn put(&mut self, slot: usize, value: &Value<'_>) -> Result<(), Trouble> {
-        let layout = Arc::clone(&self.layout);
+        let layout = &*self.layout;
         let Some(into) = layout.slots.get(slot) else { return Ok(()) };
         if !self.begun {
             self.begun = true;

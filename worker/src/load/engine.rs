@@ -219,16 +219,48 @@ impl Dialect {
         }
     }
 
-    /// Answers one row: how many rows a table has, and for each column how many values and what they add up to.
-    pub fn measure(self, table: &str, columns: &[(&str, Class)]) -> String {
-        let text = if self == Self::Mysql { "CHAR" } else { "TEXT" };
+    /// Answers the first column of a table's primary key, or no row where it has none.
+    pub fn key(self, table: &str) -> String {
+        match self {
+            Self::Mysql => format!(
+                "SELECT column_name FROM information_schema.statistics WHERE table_schema = DATABASE() AND table_name = {} AND index_name = 'PRIMARY' \
+                 AND seq_in_index = 1",
+                self.literal(table)
+            ),
+            Self::Postgres => format!(
+                "SELECT a.attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] \
+                 WHERE i.indrelid = to_regclass({}) AND i.indisprimary",
+                self.literal(&self.name(table))
+            ),
+        }
+    }
+
+    /// Answers the least and the largest value of a column.
+    pub fn ends(self, table: &str, column: &str) -> String {
+        let (name, text) = (self.name(column), self.text());
+        format!("SELECT CAST(MIN({name}) AS {text}), CAST(MAX({name}) AS {text}) FROM {}", self.name(table))
+    }
+
+    /// The type of what is read as text.
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Mysql => "CHAR",
+            Self::Postgres => "TEXT",
+        }
+    }
+
+    /// Answers one row: how many rows a table has (of a slice, where a condition says which), and for each column how many values and what
+    /// they add up to.
+    pub fn measure(self, table: &str, columns: &[(&str, Class)], slice: Option<&str>) -> String {
+        let text = self.text();
         let mut parts = vec![format!("CAST(COUNT(*) AS {text})")];
         for (name, class) in columns {
             let name = self.name(name);
             parts.push(format!("CAST(COUNT({name}) AS {text})"));
             parts.push(sum_of(*class).map_or_else(|| "NULL".to_owned(), |sum| format!("CAST(SUM({}) AS {text})", self.summand(sum, &name))));
         }
-        format!("SELECT {} FROM {}", parts.join(", "), self.name(table))
+        let slice = slice.map(|condition| format!(" WHERE {condition}")).unwrap_or_default();
+        format!("SELECT {} FROM {}{slice}", parts.join(", "), self.name(table))
     }
 
     fn summand(self, sum: Sum, name: &str) -> String {
@@ -247,8 +279,7 @@ impl Dialect {
     }
 
     pub fn count(self, table: &str) -> String {
-        let text = if self == Self::Mysql { "CHAR" } else { "TEXT" };
-        format!("SELECT CAST(COUNT(*) AS {text}) FROM {}", self.name(table))
+        format!("SELECT CAST(COUNT(*) AS {}) FROM {}", self.text(), self.name(table))
     }
 
     pub fn truncate(self, table: &str) -> String {

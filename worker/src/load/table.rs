@@ -19,7 +19,7 @@ use super::{
     object::Bucket,
     parquet,
     session::{Endpoint, Session, SqlError},
-    tally::{Measured, Tally, checksum},
+    tally::{Tally, checksum},
     trouble::Trouble,
     value::{Column, Slot},
 };
@@ -182,7 +182,8 @@ impl Loader {
         self.tell(|report| (report.state, report.rows, report.checksum) = (state, rows, Some(checksum)));
     }
 
-    fn sql(&self, what: &str, error: &SqlError) -> Trouble {
+    /// What a statement about the table has come to.
+    pub fn sql(&self, what: &str, error: &SqlError) -> Trouble {
         error.trouble(&format!("Table {}: {what}", self.recipe.table))
     }
 }
@@ -327,26 +328,13 @@ impl Hand<'_> {
             return Err(Trouble::invalid(format!("Fixture {fixture} has no rows: there is nothing to load into table {table}")));
         }
         let columns: Vec<_> = layout.slots.iter().map(|slot| (slot.name.as_str(), slot.class)).collect();
-        let measured = self.measure(into, &columns).await?;
+        let measured = self.loader.measure(&mut self.session, into, &columns).await?;
         if let Some(why) = tally.differs(&layout.slots, &measured) {
             let message = format!("Table {table} does not hold what was loaded from fixture {fixture}: {why}");
             return Err(Trouble::refused(Reason::FixtureVerifyFailed, message));
         }
         let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
         Ok((measured.rows, checksum(&names, &measured)))
-    }
-
-    async fn measure(&mut self, table: &str, columns: &[(&str, super::value::Class)]) -> Result<Measured, Trouble> {
-        let sql = self.sql.measure(table, columns);
-        let rows = self.session.query(&sql).await.map_err(|error| self.loader.sql("it cannot be measured", &error))?;
-        let mut fields = rows.into_iter().next().unwrap_or_default().into_iter();
-        let count = |field: Option<Option<String>>| field.flatten().and_then(|text| text.parse().ok()).unwrap_or_default();
-        let rows = count(fields.next());
-        let mut measured = Vec::with_capacity(columns.len());
-        for _ in columns {
-            measured.push((count(fields.next()), fields.next().flatten()));
-        }
-        Ok(Measured { rows, columns: measured })
     }
 
     /// Runs the statements of a dump. What was begun and not ended stands beside the table, so that the next loader knows.
@@ -371,7 +359,7 @@ impl Hand<'_> {
         let rows = self.session.query(&sql).await.map_err(|error| self.loader.sql("its columns cannot be read", &error))?;
         let targets = self.sql.read_columns(rows);
         let columns: Vec<_> = targets.iter().map(|target| (target.name.as_str(), target.class)).collect();
-        let measured = self.measure(&recipe.table, &columns).await?;
+        let measured = self.loader.measure(&mut self.session, &recipe.table, &columns).await?;
         if measured.rows == 0 {
             return Err(Trouble::invalid(format!("The statements of fixture {} leave table {} empty", recipe.fixture, recipe.table)));
         }

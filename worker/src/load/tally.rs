@@ -46,19 +46,36 @@ impl Exact {
     }
 
     fn at(self, scale: u8) -> Option<i128> {
+        // As it is for nearly every value of a column.
+        if scale == self.scale {
+            return Some(self.amount);
+        }
         self.amount.checked_mul(10_i128.checked_pow(scale.checked_sub(self.scale)?.into())?)
     }
 
     /// Reads `-12.50`; nothing where it is written otherwise.
     fn parse(text: &str) -> Option<Self> {
-        let (negative, rest) = text.strip_prefix('-').map_or((false, text.strip_prefix('+').unwrap_or(text)), |rest| (true, rest));
-        let (whole, part) = rest.split_once('.').unwrap_or((rest, ""));
-        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-        if whole.len() + part.len() == 0 || !digits(whole) || !digits(part) {
-            return None;
+        let (negative, rest) = match text.as_bytes() {
+            [b'-', rest @ ..] => (true, rest),
+            [b'+', rest @ ..] | rest => (false, rest),
+        };
+        let (mut amount, mut scale, mut count, mut point) = (0_i128, 0_u8, 0_usize, false);
+        // So many digits fit a `u64`, which is several times as fast.
+        for piece in rest.chunks(18) {
+            let (mut number, mut unit) = (0_u64, 1_u64);
+            for byte in piece {
+                match byte {
+                    b'.' if !point => point = true,
+                    b'0'..=b'9' => {
+                        (number, unit) = (number * 10 + u64::from(byte - b'0'), unit * 10);
+                        (scale, count) = (scale.checked_add(point.into())?, count + 1);
+                    }
+                    _ => return None,
+                }
+            }
+            amount = amount.checked_mul(unit.into())?.checked_add(number.into())?;
         }
-        let amount: i128 = format!("{whole}{part}").parse().ok()?;
-        Some(Self { amount: if negative { -amount } else { amount }, scale: u8::try_from(part.len()).ok()? })
+        (count > 0).then_some(Self { amount: if negative { -amount } else { amount }, scale })
     }
 }
 
@@ -110,10 +127,24 @@ impl Content {
 }
 
 /// What a table has come to, as the database says: rows, and for each column its values and their sum.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Measured {
     pub rows: u64,
     pub columns: Vec<(u64, Option<String>)>,
+}
+
+impl Measured {
+    /// This and the other rows of the same table. The sum of no values is NULL, and adds nothing.
+    pub fn and(self, other: &Self) -> Self {
+        let add = |((values, sum), (more, other)): ((u64, Option<String>), &(u64, Option<String>))| {
+            let sum = match (sum, other) {
+                (Some(sum), Some(other)) => Exact::parse(&sum).zip(Exact::parse(other)).and_then(|(sum, other)| sum.add(other)).map(show),
+                (sum, other) => sum.or_else(|| other.clone()),
+            };
+            (values + more, sum)
+        };
+        Self { rows: self.rows + other.rows, columns: self.columns.into_iter().zip(&other.columns).map(add).collect() }
+    }
 }
 
 impl Tally {
@@ -316,6 +347,40 @@ mod tests {
         assert_eq!(checksum(&names, &measured()), checksum(&names, &other), "zeros at the end do not count");
         other.columns[1].1 = Some("10.451".into());
         assert_ne!(checksum(&names, &measured()), checksum(&names, &other));
+    }
+
+    #[test]
+    fn slices_of_a_table_come_to_the_whole() {
+        let some = |text: &str| Some(text.to_owned());
+        let slice = |rows, columns: &[(u64, Option<String>)]| Measured { rows, columns: columns.to_vec() };
+        let first = slice(3, &[(3, some("-6")), (2, some("10.50")), (0, None), (3, None)]);
+        let none = slice(0, &[(0, None), (0, None), (0, None), (0, None)]);
+        let last = slice(1, &[(1, some("4")), (1, some("0.125")), (1, some("7")), (1, None)]);
+        assert_eq!(first.and(&none).and(&last), slice(4, &[(4, some("-2")), (3, some("10.625")), (1, some("7")), (4, None)]));
+    }
+
+    #[test]
+    fn numbers_are_read_exactly_or_not_at_all() {
+        let table = [
+            ("-12.50", Some((-1250, 2))),
+            ("+7", Some((7, 0))),
+            (".5", Some((5, 1))),
+            ("5.", Some((5, 0))),
+            ("0000000000000000000000012345678901234567890.25", Some((1_234_567_890_123_456_789_025, 2))),
+            ("170141183460469231731687303715884105727", Some((i128::MAX, 0))),
+            ("170141183460469231731687303715884105728", None),
+            ("", None),
+            ("-", None),
+            (".", None),
+            ("1.2.3", None),
+            ("+-1", None),
+            ("1e3", None),
+            (" 1", None),
+            ("१", None),
+        ];
+        for (text, expected) in table {
+            assert_eq!(Exact::parse(text).map(|Exact { amount, scale }| (amount, scale)), expected, "{text:?}");
+        }
     }
 
     #[test]

@@ -95,6 +95,11 @@ fn plain(to: &mut Vec<u8>, text: &str) -> Result<(), String> {
 }
 
 fn escaped(to: &mut Vec<u8>, reader: Reader, text: &[u8]) -> Result<(), String> {
+    // Hardly any text has one, and asking the whole of it at once is much faster than byte after byte.
+    if !text.iter().fold(false, |any, byte| any | (*byte == b'\\') | (*byte <= b'\r')) {
+        to.extend_from_slice(text);
+        return Ok(());
+    }
     let mut rest = text;
     while let Some(at) = rest.iter().position(|byte| matches!(byte, b'\\' | b'\t' | b'\n' | b'\r' | 0)) {
         let (plain, special) = rest.split_at(at);
