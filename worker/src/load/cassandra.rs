@@ -123,7 +123,7 @@ impl<'a> Hand<'a> {
         }
         let there = self.columns().await?;
         let layout = Arc::new(self.layout(&contents.columns, &there)?);
-        let writer = Writer::prepare(&self.cluster, &self.table(), &layout, right.watch(), Arc::clone(&self.loader.link)).await?;
+        let writer = Writer::prepare(&self.cluster, &layout, right.watch(), Arc::clone(&self.loader.link)).await?;
         let flow = Flow {
             link: Arc::clone(&self.loader.link),
             bucket: self.loader.bucket.clone(),

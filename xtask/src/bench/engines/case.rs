@@ -42,7 +42,7 @@ pub fn queries(server: Server, case: &str) -> Value {
 }
 
 /// Where a server answers, and as whom.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
     /// Its port on 127.0.0.1, without TLS
     pub port: u16,
