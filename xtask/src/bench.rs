@@ -11,6 +11,7 @@ mod machine;
 mod report;
 mod start;
 mod statistics;
+mod uploads;
 mod worker;
 
 use std::fs::{self, File};
@@ -40,6 +41,8 @@ enum Action {
     Start(start::Options),
     /// What the gateway answers in a second beside a Python service over the same Postgres, with ten thousand mirrored runs; and its memory
     Gateway(gateway::Options),
+    /// What the gateway has resident while gigabytes go past it into the bucket, in parts
+    Uploads(uploads::Options),
 }
 
 impl Args {
@@ -54,6 +57,7 @@ impl Args {
             Action::Fixtures(options) => fixtures::run(&options),
             Action::Start(options) => start::run(&options),
             Action::Gateway(options) => gateway::run(&options),
+            Action::Uploads(options) => uploads::run(&options),
         }
     }
 }

@@ -34,21 +34,37 @@ pub async fn load_all(link: &Arc<Link>, endpoint: Endpoint) -> Result<(), Troubl
     let mut tables = Vec::with_capacity(recipe.tables.len());
     for (number, recipe) in recipe.tables.into_iter().enumerate() {
         let loader = Loader { link: Arc::clone(link), bucket: bucket.clone(), endpoint: endpoint.clone(), number, recipe: Arc::new(recipe) };
-        tables.push((loader, None));
+        tables.push(loader);
     }
-    // What is wrong with the files, or stands in the way, is found before anything is touched.
-    for (loader, contents) in &mut tables {
-        *contents = again(link, &loader.recipe.table, || loader.look()).await?;
+    load_each(link, tables).await
+}
+
+/// What brings one table in, in two steps.
+pub trait TableLoader {
+    /// The table's name.
+    fn table(&self) -> &str;
+    /// What the files hold, where they have to be loaded. Nothing is touched.
+    fn look(&self) -> impl Future<Output = Result<Option<Arc<Contents>>, Trouble>> + Send;
+    /// Brings the table to what it should be, or finds that it is.
+    fn load(&self, contents: Option<Arc<Contents>>) -> impl Future<Output = Result<(), Trouble>> + Send;
+}
+
+/// Brings tables in, one after another. What is wrong with the files of any, or stands in the way, is found before anything is touched.
+pub async fn load_each<L: TableLoader>(link: &Link, tables: Vec<L>) -> Result<(), Trouble> {
+    let mut looked = Vec::with_capacity(tables.len());
+    for table in tables {
+        let contents = again(link, table.table(), || table.look()).await?;
+        looked.push((table, contents));
     }
     link.enter(LoaderState::Loading, None);
-    for (loader, contents) in tables {
-        again(link, &loader.recipe.table, || loader.load(contents.clone())).await?;
+    for (table, contents) in looked {
+        again(link, table.table(), || table.load(contents.clone())).await?;
     }
     Ok(())
 }
 
 /// Tries to bring a table in until it works or cannot.
-pub async fn again<T, F: Future<Output = Result<T, Trouble>>>(link: &Link, table: &str, attempt: impl Fn() -> F) -> Result<T, Trouble> {
+async fn again<T, F: Future<Output = Result<T, Trouble>>>(link: &Link, table: &str, attempt: impl Fn() -> F) -> Result<T, Trouble> {
     let mut pause = FIRST_PAUSE;
     loop {
         match attempt().await {
@@ -100,8 +116,13 @@ impl Loader {
         let session = Session::connect(&self.endpoint).await?;
         Ok(Hand { loader: self, sql: session.dialect(), session })
     }
+}
 
-    /// What the files hold, where they have to be loaded. Nothing is touched.
+impl TableLoader for Loader {
+    fn table(&self) -> &str {
+        &self.recipe.table
+    }
+
     async fn look(&self) -> Result<Option<Arc<Contents>>, Trouble> {
         match self.endpoint.engine {
             Engine::Cassandra => return cassandra::look(self).await,
@@ -117,7 +138,6 @@ impl Loader {
         contents_of(&self.bucket, &self.recipe).await.map(Some)
     }
 
-    /// Brings the table to what it should be, or finds that it is.
     async fn load(&self, contents: Option<Arc<Contents>>) -> Result<(), Trouble> {
         let TableRecipe { fixture, table, .. } = &*self.recipe;
         self.tell(|report| (report.files, report.bytes, report.rows) = (0, 0, 0));
@@ -158,7 +178,9 @@ impl Loader {
         }
         filled
     }
+}
 
+impl Loader {
     /// Changes what is told of the table.
     pub fn tell(&self, change: impl FnOnce(&mut crucible_lifecycle::contract::TableReport)) {
         self.link.tell(self.number, change);

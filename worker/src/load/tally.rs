@@ -134,16 +134,22 @@ pub struct Measured {
 }
 
 impl Measured {
-    /// This and the other rows of the same table. The sum of no values is NULL, and adds nothing.
-    pub fn and(self, other: &Self) -> Self {
-        let add = |((values, sum), (more, other)): ((u64, Option<String>), &(u64, Option<String>))| {
-            let sum = match (sum, other) {
-                (Some(sum), Some(other)) => Exact::parse(&sum).zip(Exact::parse(other)).and_then(|(sum, other)| sum.add(other)).map(show),
-                (sum, other) => sum.or_else(|| other.clone()),
-            };
-            (values + more, sum)
-        };
-        Self { rows: self.rows + other.rows, columns: self.columns.into_iter().zip(&other.columns).map(add).collect() }
+    /// This and the other rows of the same table.
+    pub fn and(mut self, other: &Self) -> Self {
+        self.rows += other.rows;
+        for ((values, sum), (more, others)) in self.columns.iter_mut().zip(&other.columns) {
+            *values += more;
+            *sum = sum_of_both(sum.take(), others.as_deref());
+        }
+        self
+    }
+}
+
+/// Two sums as one; the sum of no values is NULL, and adds nothing.
+fn sum_of_both(one: Option<String>, other: Option<&str>) -> Option<String> {
+    match (one, other) {
+        (Some(one), Some(other)) => Exact::parse(&one)?.add(Exact::parse(other)?).map(show),
+        (one, other) => one.or_else(|| other.map(str::to_owned)),
     }
 }
 

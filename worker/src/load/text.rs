@@ -96,7 +96,7 @@ fn plain(to: &mut Vec<u8>, text: &str) -> Result<(), String> {
 
 fn escaped(to: &mut Vec<u8>, reader: Reader, text: &[u8]) -> Result<(), String> {
     // Hardly any text has one, and asking the whole of it at once is much faster than byte after byte.
-    if !text.iter().fold(false, |any, byte| any | (*byte == b'\\') | (*byte <= b'\r')) {
+    if text.iter().fold(0, |any, byte| any | u8::from(*byte == b'\\') | u8::from(*byte <= b'\r')) == 0 {
         to.extend_from_slice(text);
         return Ok(());
     }

@@ -19,7 +19,7 @@ use crucible_crds::{
     test_plan::{Engine, Target, TlsMode},
 };
 use crucible_lifecycle::{
-    contract::{Failure, LoaderState, StoredFile, TableRecipe},
+    contract::{Failure, StoredFile, TableRecipe},
     fixture::{Judgement, unsuited},
     plan::HostPort,
 };
@@ -33,7 +33,7 @@ use super::{
     link::Link,
     object::Bucket,
     session::Login,
-    table::{again, contents_of, not_ours},
+    table::{TableLoader, contents_of, load_each, not_ours},
     trouble::Trouble,
 };
 use crate::outcome;
@@ -89,17 +89,9 @@ pub async fn load_all(link: &Arc<Link>, server: Server) -> Result<(), Trouble> {
             recipe: Arc::new(recipe),
             outside: AtomicU32::new(0),
         };
-        tables.push((loader, None));
+        tables.push(loader);
     }
-    // What is wrong with the files, or stands in the way, is found before anything is touched.
-    for (loader, contents) in &mut tables {
-        *contents = again(link, &loader.recipe.table, || loader.look()).await?;
-    }
-    link.enter(LoaderState::Loading, None);
-    for (loader, contents) in tables {
-        again(link, &loader.recipe.table, || loader.load(contents.clone())).await?;
-    }
-    Ok(())
+    load_each(link, tables).await
 }
 
 /// What loads one table.
@@ -116,8 +108,11 @@ struct Loader {
     outside: AtomicU32,
 }
 
-impl Loader {
-    /// What the files hold, where they have to be loaded. Nothing is touched.
+impl TableLoader for Loader {
+    fn table(&self) -> &str {
+        &self.recipe.table
+    }
+
     async fn look(&self) -> Result<Option<Arc<Contents>>, Trouble> {
         let hand = Hand::of(self).await?;
         match hand.judge().await? {
@@ -130,19 +125,6 @@ impl Loader {
         Ok(Some(contents))
     }
 
-    async fn contents(&self) -> Result<Arc<Contents>, Trouble> {
-        let contents = contents_of(&self.bucket, &self.recipe).await?;
-        let names: Vec<String> = contents.columns.iter().map(|column| column.name.to_lowercase()).collect();
-        if let Some(twice) = names.iter().enumerate().find_map(|(at, name)| names.iter().take(at).any(|earlier| earlier == name).then_some(name)) {
-            return Err(self.invalid(&format!("its files have the column {twice} twice for Trino, which knows no capitals")));
-        }
-        for column in &contents.columns {
-            sql::type_in_files(column).map_err(|why| self.invalid(&why))?;
-        }
-        Ok(contents)
-    }
-
-    /// Brings the table to what it should be, or finds that it is.
     async fn load(&self, contents: Option<Arc<Contents>>) -> Result<(), Trouble> {
         let TableRecipe { fixture, table, .. } = &*self.recipe;
         self.link.tell(self.number, |report| (report.files, report.bytes, report.rows) = (0, 0, 0));
@@ -165,6 +147,21 @@ impl Loader {
             None => self.contents().await?,
         };
         hand.fill(&contents).await
+    }
+}
+
+impl Loader {
+    /// What the files hold, which Trino has to be able to tell apart.
+    async fn contents(&self) -> Result<Arc<Contents>, Trouble> {
+        let contents = contents_of(&self.bucket, &self.recipe).await?;
+        let names: Vec<String> = contents.columns.iter().map(|column| column.name.to_lowercase()).collect();
+        if let Some(twice) = names.iter().enumerate().find_map(|(at, name)| names.iter().take(at).any(|earlier| earlier == name).then_some(name)) {
+            return Err(self.invalid(&format!("its files have the column {twice} twice for Trino, which knows no capitals")));
+        }
+        for column in &contents.columns {
+            sql::type_in_files(column).map_err(|why| self.invalid(&why))?;
+        }
+        Ok(contents)
     }
 
     /// The address of a file, or of a folder, as Trino has it.
