@@ -23,6 +23,9 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// How long an answer may take to begin. A body that is slow is given up earlier, by its reader.
 const ANSWERING: Duration = Duration::from_secs(28);
+/// The same where the bucket makes a file of its parts: a server that copies them says nothing for as long as that takes, which is minutes for
+/// tens of gigabytes.
+const ASSEMBLING: Duration = Duration::from_mins(15);
 const LONGEST_ID: usize = 128;
 
 /// Ids of requests: a random word for the process, and a number.
@@ -53,17 +56,24 @@ impl RequestIds {
     }
 }
 
+/// How long the answer to a request may take to begin.
+fn patience(method: &Method, path: &str) -> Duration {
+    let assembles = *method == Method::POST && path.contains("/multipart/") && path.ends_with("/complete");
+    if assembles { ASSEMBLING } else { ANSWERING }
+}
+
 /// The outermost layer.
 pub async fn front(State(gateway): State<Gateway>, request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let id = gateway.request_ids.of(request.headers());
     let method = request.method().clone();
     let path = if is_write(&method) { Some(request.uri().path().to_owned()) } else { None };
+    let patience = patience(&method, request.uri().path());
     let problems = native::speaks_problems(request.uri().path());
     let page = pages::Asked::of(&request);
     let mut response = match admit(&method, request.headers()) {
         Err(error) => error.into_response(),
-        Ok(()) => match tokio::time::timeout(ANSWERING, next.run(request)).await {
+        Ok(()) => match tokio::time::timeout(patience, next.run(request)).await {
             Ok(response) => response,
             Err(_) => ApiError::Unavailable { what: "what the answer needs", cause: "the time limit of the whole request".to_owned() }.into_response(),
         },
@@ -138,6 +148,20 @@ mod tests {
         assert_eq!(ids.of(&HeaderMap::new()), "ab12-3");
         let long = HeaderValue::try_from("a".repeat(129)).unwrap();
         assert_eq!(ids.of(&HeaderMap::from_iter([(REQUEST_ID, long)])), "ab12-4");
+    }
+
+    #[test]
+    fn only_where_a_file_is_made_of_parts_is_an_answer_waited_for_longer() {
+        let table = [
+            (Method::POST, "/fixtures/f/a.csv/multipart/u1/complete", ASSEMBLING),
+            (Method::GET, "/fixtures/f/a.csv/multipart/u1/complete", ANSWERING),
+            (Method::POST, "/fixtures/f/a.csv/multipart/init", ANSWERING),
+            (Method::POST, "/fixtures/f/multipart", ANSWERING),
+            (Method::GET, "/fixtures/complete", ANSWERING),
+        ];
+        for (method, path, expected) in table {
+            assert_eq!(patience(&method, path), expected, "{method} {path}");
+        }
     }
 
     #[test]

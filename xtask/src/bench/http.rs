@@ -18,13 +18,19 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Client {
     address: String,
     token: String,
+    patience: Duration,
     connection: Option<BufReader<TcpStream>>,
 }
 
 impl Client {
     /// For a server at `address` that wants `token`.
     pub fn new(address: &str, token: &str) -> Self {
-        Self { address: address.into(), token: token.into(), connection: None }
+        Self { address: address.into(), token: token.into(), patience: PATIENCE, connection: None }
+    }
+
+    /// For a server that may take so long to answer.
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// The body of a successful answer.
@@ -40,7 +46,7 @@ impl Client {
     fn exchange(&mut self, method: &str, path: &str, body: &str) -> Result<(u16, Vec<u8>)> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
-            None => BufReader::new(connect(&self.address)?),
+            None => BufReader::new(connect(&self.address, self.patience)?),
         };
         let kind = if method == "PATCH" { "application/merge-patch+json" } else { "application/json" };
         let head = format!("{method} {path} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\ncontent-type: {kind}\r\n", self.address, self.token);
@@ -157,10 +163,10 @@ fn converse(stream: TcpStream, answer: impl Fn(Asked) -> Result<Answer>) -> Resu
     }
 }
 
-fn connect(address: &str) -> Result<TcpStream> {
+fn connect(address: &str, patience: Duration) -> Result<TcpStream> {
     let stream = TcpStream::connect(address)?;
     stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(patience))?;
     Ok(stream)
 }
 
@@ -245,7 +251,7 @@ mod tests {
         let file = directory.path().join("a.csv");
         std::fs::write(&file, "0123456789").unwrap();
         let address = serve(move |asked| Ok(Answer::Part { file: file.clone(), tag: "t".into(), range: asked.range.context("no range")? })).unwrap();
-        let mut connection = BufReader::new(connect(&address.to_string()).unwrap());
+        let mut connection = BufReader::new(connect(&address.to_string(), PATIENCE).unwrap());
         for (range, part) in [("2-4", "234"), ("9-9", "9")] {
             connection.get_mut().write_all(format!("GET /a HTTP/1.1\r\nRange: bytes={range}\r\n\r\n").as_bytes()).unwrap();
             assert_eq!(line(&mut connection).unwrap(), "HTTP/1.1 206 Partial Content");

@@ -7,7 +7,7 @@
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
@@ -39,6 +39,8 @@ const PART: u64 = 16 << 20;
 const PARTS: u64 = 10_000;
 /// The fixture that the files belong to.
 const FIXTURE: &str = "bench-uploads";
+/// How long the bucket may take to make a file of its parts: it copies them.
+const ASSEMBLING: Duration = Duration::from_mins(15);
 /// How much more the gateway may have resident at any time than before, in MiB. A single part held in memory would be more.
 const MOST_GROWTH: f64 = 8.0;
 
@@ -61,8 +63,12 @@ pub fn run(options: &Options) -> Result<()> {
     let scratch = Scratch::new()?;
     let parts = (u64::from(options.gigabytes) * 1_000_000_000).div_ceil(u64::from(options.files) * PART);
     ensure!(parts <= PARTS, "a file would have {parts} parts, and may have {PARTS}: --files has to be more");
-    let mut bench =
-        Bench { gateway: Client::new("127.0.0.1:8000", "none"), process: process("crucible-gateway")?, part: part(&scratch)?, resident: Vec::new() };
+    let mut bench = Bench {
+        gateway: Client::new("127.0.0.1:8000", "none").with_patience(ASSEMBLING),
+        process: process("crucible-gateway")?,
+        part: part(&scratch)?,
+        resident: Vec::new(),
+    };
     // Once before anything is counted: what it keeps of a first time belongs to no upload.
     bench.upload("warming.bin", 2)?;
     let before = bench.resident()?;

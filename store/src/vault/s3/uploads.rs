@@ -1,6 +1,11 @@
 //! Uploads in parts, as S3 knows them.
 
-use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, MultipartUpload};
+use std::time::Duration;
+
+use aws_sdk_s3::{
+    config::{Builder, retry::RetryConfig, timeout::TimeoutConfig},
+    types::{CompletedMultipartUpload, CompletedPart, MultipartUpload},
+};
 use jiff::Timestamp;
 
 use super::{
@@ -10,6 +15,9 @@ use super::{
     },
     S3Vault, signed,
 };
+
+/// How long a server may take to make a file of its parts. Some copy every byte, and answer when they are done.
+const ASSEMBLING: Duration = Duration::from_mins(15);
 
 impl S3Vault {
     pub(super) async fn begin(&self, key: &str) -> Result<String, VaultError> {
@@ -29,7 +37,9 @@ impl S3Vault {
         let named = parts.iter().map(|part| CompletedPart::builder().part_number(i32::from(part.number)).e_tag(&part.etag).build()).collect();
         let whole = CompletedMultipartUpload::builder().set_parts(Some(named)).build();
         let request = self.client.complete_multipart_upload().bucket(&self.bucket).key(key).upload_id(upload_id).multipart_upload(whole);
-        let answer = match request.send().await.map_err(|e| self.error(key, &e)) {
+        // A second attempt would have the server copy all of it a second time, beside the first.
+        let patient = Builder::new().timeout_config(TimeoutConfig::builder().read_timeout(ASSEMBLING).build()).retry_config(RetryConfig::disabled());
+        let answer = match request.customize().config_override(patient).send().await.map_err(|e| self.error(key, &e)) {
             // Some servers look at the parts before they look for the upload.
             Err(refused @ VaultError::Refused { .. }) => Err(self.require_upload(key, upload_id).await.err().unwrap_or(refused)),
             answer => answer,
