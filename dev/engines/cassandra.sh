@@ -46,7 +46,7 @@ start() {
         jdk.management/com.sun.management.internal java.rmi/sun.rmi.transport.tcp; do
         set -- "$@" "--add-opens=$package=ALL-UNNAMED"
     done
-    launch nice -n 10 "$(java "$JAVA")" -Xms1g -Xmx1g -XX:+UseSerialGC -Xss512k "$@" -Djava.io.tmpdir="$DATA/tmp" -Duser.home="$DATA/tmp" \
+    launch $YIELDING "$(java "$JAVA")" -Xms1g -Xmx1g -XX:+UseSerialGC -Xss512k "$@" -Djava.io.tmpdir="$DATA/tmp" -Duser.home="$DATA/tmp" \
         -Dcassandra.config="file://$DATA/cassandra.yaml" -Dcassandra.storagedir="$DATA" -Dcassandra.logdir="$DATA" -Dcassandra-foreground=yes \
         -Dcassandra.superuser_setup_delay_ms=0 -Dcassandra.ring_delay_ms=1000 -Dcassandra.skip_wait_for_gossip_to_settle=0 -Djdk.attach.allowAttachSelf=true \
         -cp "$(each jar_of)" org.apache.cassandra.service.CassandraDaemon

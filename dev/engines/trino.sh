@@ -53,7 +53,7 @@ start() {
     # Both are of one session, which ends as a whole.
     launch sh -c 'ROOT_ACCESS_KEY=crucible ROOT_SECRET_KEY="$1" "$2/versitygw" --port "127.0.0.1:$3" --region us-east-1 --quiet posix "$2/s3" & shift 3; exec "$@"' \
         sh "$PASSWORD" "$DATA" "$S3" \
-        nice -n 10 "$(java "$JAVA")" -Xmx1200m -XX:+UseSerialGC -XX:ReservedCodeCacheSize=256M -Djdk.attach.allowAttachSelf=true -Djava.io.tmpdir="$DATA/tmp" \
+        $YIELDING "$(java "$JAVA")" -Xmx1200m -XX:+UseSerialGC -XX:ReservedCodeCacheSize=256M -Djdk.attach.allowAttachSelf=true -Djava.io.tmpdir="$DATA/tmp" \
         --enable-native-access=ALL-UNNAMED --sun-misc-unsafe-memory-access=allow \
         -Dnode.environment=test -Dnode.id=crucible -Dnode.bind-ip=127.0.0.1 -Dnode.data-dir="$DATA/data" -Dplugin.dir="$DATA/server/plugin" -Dconfig="$DATA/etc/config.properties" -Dlog.levels-file="$DATA/etc/log.properties" \
         -Dcatalog.config-dir="$DATA/etc/catalog" -cp "$DATA/server/lib/*" io.trino.server.TrinoServer

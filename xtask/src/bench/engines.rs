@@ -55,7 +55,7 @@ pub fn run(options: &Options) -> Result<()> {
     let chosen = if options.servers.is_empty() { Engine::value_variants() } else { &options.servers };
     let (mut measured_of, mut targets) = (Map::new(), Vec::new());
     let measured = chosen.iter().try_for_each(|engine| {
-        let variables = engines::up(*engine)?;
+        let variables = engines::up_in_this_session(*engine)?;
         let measured = measure(options, &programs, *engine, &variables, &mut targets);
         engines::down(*engine)?;
         measured_of.insert(engine.name().into(), measured?);
