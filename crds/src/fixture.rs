@@ -43,7 +43,7 @@ pub struct FixtureSpec {
     /// How the rows get into the system under test.
     #[serde(default)]
     pub strategy: FixtureStrategy,
-    /// What is done with a table of ours that is not as it was loaded: another dataset is in it, or a run has written to it. For `trino` it is `reload`: a run with a fixture that says `truncate` fails and names this field.
+    /// What is done with a table of ours that is not as it was loaded: another dataset is in it, or a run has written to it. For `trino` it is `reload`, and `snapshot` is for MySQL and PostgreSQL and for Parquet and CSV: a run with a fixture that says otherwise fails and names this field.
     #[serde(default)]
     pub reset: FixtureReset,
     /// Whether a table that Crucible did not load may be replaced. Its columns and keys are kept, its rows are lost. Without it such a table is left alone and the run fails.
@@ -103,6 +103,8 @@ pub enum FixtureReset {
     Reload,
     /// It is emptied and loaded where it is, so that what depends on it stays. It carries no proof until it is whole.
     Truncate,
+    /// As with `reload`, and a second table in the same database keeps the rows as they were loaded: a table that a run has written to gets them from there, without the files being read. It takes as much room again.
+    Snapshot,
 }
 
 /// The type of a column.

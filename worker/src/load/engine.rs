@@ -25,6 +25,11 @@ pub fn aside(table: &str) -> String {
     format!("crucible_old_{}", short_hash(table, 12))
 }
 
+/// The table that keeps the rows of another as they were loaded.
+pub fn kept(table: &str) -> String {
+    format!("crucible_kept_{}", short_hash(table, 12))
+}
+
 impl Dialect {
     /// Who reads text on the other side.
     pub const fn reader(self) -> Reader {
@@ -99,6 +104,13 @@ impl Dialect {
             Self::Mysql => vec![format!("CREATE TABLE {name} LIKE {of}"), comment],
             Self::Postgres => vec![format!("CREATE TABLE {name} (LIKE {of} INCLUDING ALL); {comment}")],
         }
+    }
+
+    /// Takes the rows of another table, column by column.
+    pub fn copy(self, table: &str, of: &str, columns: &[&str]) -> String {
+        let columns: Vec<String> = columns.iter().map(|column| self.name(column)).collect();
+        let columns = columns.join(", ");
+        format!("INSERT INTO {} ({columns}) SELECT {columns} FROM {}", self.name(table), self.name(of))
     }
 
     /// An empty table with these columns that says from its first moment that it is being filled.

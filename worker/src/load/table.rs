@@ -1,8 +1,15 @@
 //! Tables, one after another: what stands in each, whether that is believed, and how it comes to be what it should.
 
+mod keeping;
+
 use std::{sync::Arc, time::Duration};
 
-use crucible_crds::{Reason, fixture::FixtureFormat, test_plan::Engine, test_run::TableState};
+use crucible_crds::{
+    Reason,
+    fixture::{FixtureFormat, FixtureReset},
+    test_plan::Engine,
+    test_run::TableState,
+};
 use crucible_lifecycle::{
     contract::{LoaderState, StoredFile, TableRecipe},
     fixture::{Comment, Judgement, Mark, Way, judge},
@@ -13,7 +20,7 @@ use super::{
     cassandra, doris,
     dump::{Dump, DumpError},
     encode::{Layout, Wire},
-    engine::{Dialect, aside, beside},
+    engine::{Dialect, aside, beside, kept},
     flow::{self, Contents, FileContents, Flow, Taker},
     link::Link,
     object::Bucket,
@@ -135,6 +142,9 @@ impl TableLoader for Loader {
             Judgement::Refuse => return Err(not_ours(&self.recipe)),
             Judgement::Load(Way::Make | Way::Swap | Way::Refill) => {}
         }
+        if hand.kept().await?.is_some() {
+            return Ok(None);
+        }
         contents_of(&self.bucket, &self.recipe).await.map(Some)
     }
 
@@ -164,6 +174,11 @@ impl TableLoader for Loader {
         self.tell(|report| report.state = TableState::Loading);
         if way == Way::Run {
             return hand.run_dump().await;
+        }
+        if let Some(mark) = hand.kept().await?
+            && hand.restore(&mark).await?
+        {
+            return Ok(());
         }
         let contents = match contents {
             Some(contents) => contents,
@@ -271,9 +286,11 @@ impl Hand<'_> {
         Ok(())
     }
 
-    /// Throws away what another loader left half done. Names like these are the loaders' own.
+    /// Throws away what another loader left half done, and what is not to be kept any more. Names like these are the loaders' own.
     async fn clear(&mut self) -> Result<(), Trouble> {
-        for left in [beside(&self.loader.recipe.table), aside(&self.loader.recipe.table)] {
+        let TableRecipe { table, reset, .. } = &*self.loader.recipe;
+        let unwanted = (*reset != FixtureReset::Snapshot).then(|| kept(table));
+        for left in [beside(table), aside(table)].into_iter().chain(unwanted) {
             let sql = self.sql.drop(&left);
             self.execute("what was left half done cannot be dropped", &sql).await?;
         }
@@ -306,6 +323,9 @@ impl Hand<'_> {
         let tally = flow.run().await?;
         self.loader.tell(|report| report.state = TableState::Proving);
         let (rows, checksum) = self.prove(&into, &layout, &tally).await?;
+        if recipe.reset == FixtureReset::Snapshot {
+            self.keep(&into, rows, &checksum).await?;
+        }
         let proof = self.loader.proof(rows, &checksum);
         let last = match way {
             Way::Make => self.sql.swap(&recipe.table, false, &proof),
