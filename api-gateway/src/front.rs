@@ -15,6 +15,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
+use crucible_store::vault::ASSEMBLING;
+
 use crate::{auth::Caller, error::ApiError, native, pages, state::Gateway};
 
 /// The name that a request is known by on both sides.
@@ -23,9 +25,6 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// How long an answer may take to begin. A body that is slow is given up earlier, by its reader.
 const ANSWERING: Duration = Duration::from_secs(28);
-/// The same where the bucket makes a file of its parts: a server that copies them says nothing for as long as that takes, which is minutes for
-/// tens of gigabytes.
-const ASSEMBLING: Duration = Duration::from_mins(15);
 const LONGEST_ID: usize = 128;
 
 /// Ids of requests: a random word for the process, and a number.
@@ -56,7 +55,7 @@ impl RequestIds {
     }
 }
 
-/// How long the answer to a request may take to begin.
+/// How long the answer to a request may take to begin: as long as the bucket's, where that makes a file of its parts.
 fn patience(method: &Method, path: &str) -> Duration {
     let assembles = *method == Method::POST && path.contains("/multipart/") && path.ends_with("/complete");
     if assembles { ASSEMBLING } else { ANSWERING }

@@ -50,7 +50,7 @@ start() {
         own "$DATA"
         chmod -R a+rX "$DATA/server"
     fi
-    # Both are of one session, which ends as a whole.
+    # Both are of one group, which ends as a whole.
     launch sh -c 'ROOT_ACCESS_KEY=crucible ROOT_SECRET_KEY="$1" "$2/versitygw" --port "127.0.0.1:$3" --region us-east-1 --quiet posix "$2/s3" & shift 3; exec "$@"' \
         sh "$PASSWORD" "$DATA" "$S3" \
         $YIELDING "$(java "$JAVA")" -Xmx1200m -XX:+UseSerialGC -XX:ReservedCodeCacheSize=256M -Djdk.attach.allowAttachSelf=true -Djava.io.tmpdir="$DATA/tmp" \

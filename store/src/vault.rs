@@ -18,6 +18,10 @@ pub use memory::MemoryVault;
 pub use multipart::{Part, PartOnce, PendingUpload};
 pub use s3::{S3Settings, S3Vault};
 
+/// How long a server may take to make a file of its parts ([`Vault::complete_upload`]). One that keeps files copies every byte, and says nothing until it is
+/// done: minutes for tens of gigabytes. Whoever waits for the vault waits as long.
+pub const ASSEMBLING: Duration = Duration::from_mins(15);
+
 /// The bytes of an object as they arrive. Nothing is held but what was read ahead.
 pub type ObjectReader = Pin<Box<dyn AsyncBufRead + Send>>;
 

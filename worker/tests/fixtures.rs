@@ -51,8 +51,9 @@ on_both! {
     a_bucket_that_is_away_holds_up_and_one_that_refuses_ends
     a_table_is_emptied_and_filled_where_it_is
     a_changed_table_is_brought_back_from_the_rows_that_were_kept
+    rows_of_a_table_with_more_columns_than_the_files_are_not_kept
     what_the_database_changes_on_the_way_is_found_out
-    a_key_that_reaches_far_is_measured_in_slices
+    a_table_whose_key_reaches_far_is_proved_like_any_other
     a_dump_is_run_once_and_again_after_it_was_broken_off
     two_loaders_of_one_table_wait_for_each_other
     ten_thousand_files_are_loaded
@@ -349,6 +350,15 @@ async fn a_changed_table_is_brought_back_from_the_rows_that_were_kept(mut db: Da
     db.has_only_its_table().await;
 }
 
+async fn rows_of_a_table_with_more_columns_than_the_files_are_not_kept(mut db: Database) {
+    db.execute(&format!("CREATE TABLE {} (id int PRIMARY KEY, name varchar(20), more int DEFAULT 7)", db.name())).await;
+    let stage = Stage::new(&db).await;
+    stage.put("a.csv", csv(1..4));
+    stage.recipe(|recipe| (recipe.reset, recipe.replace_existing) = (FixtureReset::Snapshot, true));
+    assert_eq!(stage.load(FixtureFormat::Csv).await.said(), "Loaded 3 rows");
+    db.has_only_its_table().await;
+}
+
 async fn what_the_database_changes_on_the_way_is_found_out(mut db: Database) {
     db.execute(&format!("CREATE TABLE {} (id int, name varchar(20))", db.name())).await;
     db.bend_rows().await;
@@ -362,7 +372,7 @@ async fn what_the_database_changes_on_the_way_is_found_out(mut db: Database) {
     assert_eq!(db.own_comment().await.unwrap(), "crucible loading", "it is not believed");
 }
 
-async fn a_key_that_reaches_far_is_measured_in_slices(mut db: Database) {
+async fn a_table_whose_key_reaches_far_is_proved_like_any_other(mut db: Database) {
     db.execute(&format!("CREATE TABLE {} (id bigint PRIMARY KEY, name varchar(20), price decimal(10,3))", db.name())).await;
     let stage = Stage::new(&db).await;
     // One slice in the middle has no row, and the last no price.

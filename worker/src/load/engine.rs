@@ -231,20 +231,16 @@ impl Dialect {
         }
     }
 
-    /// Answers the first column of a table's primary key, or no row where it has none.
-    pub fn key(self, table: &str) -> String {
-        match self {
-            Self::Mysql => format!(
+    /// Answers the first column of a table's primary key, or no row where it has none, for a database in which one question is one processor.
+    /// PostgreSQL has its own workers for it.
+    pub fn slicing_key(self, table: &str) -> Option<String> {
+        (self == Self::Mysql).then(|| {
+            format!(
                 "SELECT column_name FROM information_schema.statistics WHERE table_schema = DATABASE() AND table_name = {} AND index_name = 'PRIMARY' \
                  AND seq_in_index = 1",
                 self.literal(table)
-            ),
-            Self::Postgres => format!(
-                "SELECT a.attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] \
-                 WHERE i.indrelid = to_regclass({}) AND i.indisprimary",
-                self.literal(&self.name(table))
-            ),
-        }
+            )
+        })
     }
 
     /// Answers the least and the largest value of a column.

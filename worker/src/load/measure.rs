@@ -1,7 +1,6 @@
 //! What a table has come to, as its database says. Where the key of a large table is a whole number, several sessions are asked at once
 //! for a slice of it each: one session is one processor for many of them, and would have the others wait.
 
-use crucible_crds::test_plan::Engine;
 use futures::future;
 
 use super::{session::Session, table::Loader, tally::Measured, trouble::Trouble, value::Class};
@@ -31,12 +30,9 @@ impl Loader {
 
     /// The slices of a table as conditions on its key, which every row meets one of; none where it is asked for as a whole.
     async fn slices(&self, session: &mut Session, table: &str, columns: &Columns<'_>) -> Result<Vec<String>, Trouble> {
-        // PostgreSQL has its own workers for one question.
-        if self.endpoint.engine != Engine::Mysql {
-            return Ok(Vec::new());
-        }
         let sql = session.dialect();
-        let key = self.row(session, &sql.key(table)).await?.into_iter().next().flatten();
+        let Some(asked) = sql.slicing_key(table) else { return Ok(Vec::new()) };
+        let key = self.row(session, &asked).await?.into_iter().next().flatten();
         let Some(key) = key.filter(|key| columns.iter().any(|(name, class)| name == key && matches!(class, Class::Int(_)))) else {
             return Ok(Vec::new());
         };

@@ -118,13 +118,6 @@ struct Hand<'a> {
     sql: Dialect,
 }
 
-impl Loader {
-    async fn hand(&self) -> Result<Hand<'_>, Trouble> {
-        let session = Session::connect(&self.endpoint).await?;
-        Ok(Hand { loader: self, sql: session.dialect(), session })
-    }
-}
-
 impl TableLoader for Loader {
     fn table(&self) -> &str {
         &self.recipe.table
@@ -196,6 +189,11 @@ impl TableLoader for Loader {
 }
 
 impl Loader {
+    async fn hand(&self) -> Result<Hand<'_>, Trouble> {
+        let session = Session::connect(&self.endpoint).await?;
+        Ok(Hand { loader: self, sql: session.dialect(), session })
+    }
+
     /// Changes what is told of the table.
     pub fn tell(&self, change: impl FnOnce(&mut crucible_lifecycle::contract::TableReport)) {
         self.link.tell(self.number, change);

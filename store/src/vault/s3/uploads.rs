@@ -1,7 +1,5 @@
 //! Uploads in parts, as S3 knows them.
 
-use std::time::Duration;
-
 use aws_sdk_s3::{
     config::{Builder, retry::RetryConfig, timeout::TimeoutConfig},
     types::{CompletedMultipartUpload, CompletedPart, MultipartUpload},
@@ -10,14 +8,11 @@ use jiff::Timestamp;
 
 use super::{
     super::{
-        Part, PartOnce, PendingUpload, SignedRequest, VaultError,
+        ASSEMBLING, Part, PartOnce, PendingUpload, SignedRequest, VaultError,
         multipart::{bare, etag_of_parts},
     },
     S3Vault, signed,
 };
-
-/// How long a server may take to make a file of its parts. Some copy every byte, and answer when they are done.
-const ASSEMBLING: Duration = Duration::from_mins(15);
 
 impl S3Vault {
     pub(super) async fn begin(&self, key: &str) -> Result<String, VaultError> {

@@ -34,15 +34,8 @@ impl Hand<'_> {
         let (into, from) = (beside(&recipe.table), kept(&recipe.table));
         self.clear().await?;
         let exists = self.comment(&recipe.table).await?.is_some();
-        let made = self.sql.create_like(&into, if exists { &recipe.table } else { &from });
-        self.execute_all("a table to fill cannot be made", &made).await?;
-        let why = match self.copy(&from, &into).await {
-            Ok(copied) if copied == (mark.rows, mark.checksum.clone()) => None,
-            Ok((rows, _)) => Some(format!("{rows} rows came out of {}, and not as they were loaded", mark.rows)),
-            Err(Trouble::Refused(failure)) => Some(failure.message),
-            Err(trouble) => return Err(trouble),
-        };
-        if let Some(why) = why {
+        let like = if exists { &recipe.table } else { &from };
+        if let Err(why) = self.copy(&from, &into, like, (mark.rows, &mark.checksum)).await? {
             tracing::warn!(table = recipe.table, why, "the rows that were kept are of no use, the files are loaded");
             return Ok(false);
         }
@@ -62,31 +55,32 @@ impl Hand<'_> {
     pub(super) async fn keep(&mut self, from: &str, rows: u64, checksum: &str) -> Result<(), Trouble> {
         let recipe = Arc::clone(&self.loader.recipe);
         let into = kept(&recipe.table);
-        let drop = [self.sql.drop(&into)];
-        self.execute_all("the rows that were kept before cannot be dropped", &drop).await?;
-        let made = self.sql.create_like(&into, from);
-        self.execute_all("a table to keep its rows cannot be made", &made).await?;
-        let why = match self.copy(from, &into).await {
-            Ok(copied) if copied == (rows, checksum.to_owned()) => None,
-            Ok(_) => Some("it has columns that the files do not have".to_owned()),
-            Err(Trouble::Refused(failure)) => Some(failure.message),
-            Err(trouble) => return Err(trouble),
-        };
-        match why {
-            None => {
-                let Comment::Proved(mark) = self.loader.proof(rows, checksum) else { return Ok(()) };
-                let proof = self.sql.set_comment(&into, &Comment::Proved(Mark { dirty: false, ..mark }));
-                self.execute("the rows that are kept cannot be marked", &proof).await
-            }
-            Some(why) => {
-                tracing::warn!(table = recipe.table, why, "its rows are not kept");
-                self.execute_all("what was kept in vain cannot be dropped", &drop).await
-            }
+        let drop = self.sql.drop(&into);
+        self.execute("the rows that were kept before cannot be dropped", &drop).await?;
+        if let Err(why) = self.copy(from, &into, from, (rows, checksum)).await? {
+            tracing::warn!(table = recipe.table, why, "its rows are not kept");
+            return self.execute("what was kept in vain cannot be dropped", &drop).await;
+        }
+        let Comment::Proved(mark) = self.loader.proof(rows, checksum) else { return Ok(()) };
+        let proof = self.sql.set_comment(&into, &Comment::Proved(Mark { dirty: false, ..mark }));
+        self.execute("the rows that are kept cannot be marked", &proof).await
+    }
+
+    /// Copies every row into a new table with the columns and keys of a third. The inner error is why that is of no use: the database does not do it, or
+    /// over all columns something else comes out.
+    async fn copy(&mut self, from: &str, into: &str, like: &str, expected: (u64, &str)) -> Result<Result<(), String>, Trouble> {
+        match self.copied(from, into, like).await {
+            Ok((rows, checksum)) if (rows, checksum.as_str()) == expected => Ok(Ok(())),
+            Ok((rows, _)) => Ok(Err(format!("{rows} rows came out where {} were expected, or with other values or columns", expected.0))),
+            Err(Trouble::Refused(failure)) => Ok(Err(failure.message)),
+            Err(trouble) => Err(trouble),
         }
     }
 
-    /// Copies every row; answers what has come out, by rows and checksum over all columns.
-    async fn copy(&mut self, from: &str, into: &str) -> Result<(u64, String), Trouble> {
+    /// The same; answers what has come out, by rows and checksum over all columns.
+    async fn copied(&mut self, from: &str, into: &str, like: &str) -> Result<(u64, String), Trouble> {
+        let made = self.sql.create_like(into, like);
+        self.execute_all("a table for its rows cannot be made", &made).await?;
         let sql = self.sql.columns(from);
         let rows = self.session.query(&sql).await.map_err(|error| self.loader.sql("its columns cannot be read", &error))?;
         let columns = self.sql.read_columns(rows);
