@@ -1,5 +1,5 @@
-// The cassandra engine: CQL by the Apache driver, one session for all VUs of a worker, as applications use it: a few
-// connections to each node, requests side by side on them, each sent to a replica that has the data. A VU's connection
+// The cassandra engine: CQL by the Apache driver, one session for all VUs of a worker, as applications use it: a
+// connection to each node, requests side by side on it, each sent to a replica that has the data. A VU's connection
 // is a share of that session. cassandra_session.go opens and ends it, cassandra_bind.go writes the parameters, and
 // cassandra_errors.go reads what went wrong.
 
@@ -32,7 +32,7 @@ var cassandraKind = Kind{
 	Database:      "the keyspace",
 	Notes: []string{
 		"A workload begins with `-- @type: cql`. `-- @consistency: LOCAL_ONE` and `-- @page-size: 500` stand in a query's block; without them it is `LOCAL_QUORUM` and 5000 rows.",
-		"Each worker opens one session for all its virtual users, as an application does: four connections to each node, found through the endpoint and driven by the token of the query's partition key, and no retries. The number of connections does not grow with virtual users; what a query waits for its turn on them is in its latency.",
+		"Each worker opens one session for all its virtual users, as an application does: one connection to each node, found through the endpoint and driven by the token of the query's partition key, and no retries. It does not grow with virtual users; what a query waits for its turn on it is in its latency.",
 		"Nodes have to answer worker pods at the addresses that the ring tells, on the endpoint's port. With `verify` each of them shows a certificate for the endpoint's name.",
 		"A text is bound as what the statement needs there: numbers, `timestamp` as `2026-01-31T23:59:59.123Z`, `uuid`, `duration` as `1h30m`, a list, set or map as JSON; user-defined types and tuples cannot be bound.",
 		"`ReadOnly` does not exist here; `Overload` and `Serialization` (lightweight transactions) are sorted by the protocol's codes but were not brought about on a real server.",

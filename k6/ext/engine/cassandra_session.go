@@ -14,8 +14,9 @@ import (
 	"github.com/apache/cassandra-gocql-driver/v2"
 )
 
-// cassandraConns is how many connections each node gets from each worker.
-const cassandraConns = 4
+// cassandraConns is how many connections each node gets from each worker: one, which is what the drivers for Java, C# and Node.js
+// have by themselves. The answers of several VUs then come with one call to the kernel, and wake this process once.
+const cassandraConns = 1
 
 var errKeyspace = errors.New("the keyspace does not exist, or the user has no right to it")
 
@@ -107,10 +108,11 @@ func (e *cassandraEngine) configure(hosts []string, last *lastError) *gocql.Clus
 		// One name for all nodes, that of the endpoint: their certificates have it in common where they have anything.
 		cluster.SslOpts = &gocql.SslOptions{Config: e.secured}
 	}
-	cluster.Dialer = meteredDialer{&e.meter}
+	cluster.Dialer = meteredDialer{meter: &e.meter, dialer: net.Dialer{Control: givesUpAfter(2*e.target.QueryTimeout + 10*time.Second)}}
 	cluster.ConnectTimeout = connectTimeout
-	// Time-outs are the watchdog's; the driver's only keep what the watchdog has left from staying for ever.
-	cluster.Timeout = 2*e.target.QueryTimeout + 10*time.Second
+	// Time-outs are the watchdog's, and the kernel's for what the watchdog does not see. One of the driver's own would cost
+	// every request a timer that it makes, waits for once and throws away.
+	cluster.Timeout = 0
 	cluster.WriteTimeout = connectTimeout
 	cluster.NumConns = cassandraConns
 	cluster.PoolConfig.HostSelectionPolicy = gocql.TokenAwareHostPolicy(gocql.RoundRobinHostPolicy())
@@ -124,12 +126,15 @@ func (e *cassandraEngine) configure(hosts []string, last *lastError) *gocql.Clus
 }
 
 // meteredDialer counts what is read from each node.
-type meteredDialer struct{ meter *meter }
+type meteredDialer struct {
+	meter  *meter
+	dialer net.Dialer
+}
 
 func (d meteredDialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
-	return d.meter.dial(ctx, network, address)
+	return d.meter.dialBy(ctx, &d.dialer, network, address)
 }
 
 // lastError keeps how the last attempt to connect ended; the driver passes on no more than its text.

@@ -26,7 +26,11 @@ type meter struct{ received atomic.Uint64 }
 func (m *meter) Received() uint64 { return m.received.Load() }
 
 func (m *meter) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	raw, err := new(net.Dialer).DialContext(ctx, network, address)
+	return m.dialBy(ctx, new(net.Dialer), network, address)
+}
+
+func (m *meter) dialBy(ctx context.Context, dialer *net.Dialer, network, address string) (net.Conn, error) {
+	raw, err := dialer.DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
