@@ -112,20 +112,19 @@ func (e *cassandraEngine) configure(hosts []string, last *lastError) *gocql.Clus
 	cluster.ConnectTimeout = connectTimeout
 	// Time-outs are the watchdog's, and the kernel's for what the watchdog does not see. One of the driver's own would cost
 	// every request a timer that it makes, waits for once and throws away.
-	cluster.Timeout = 0
-	cluster.WriteTimeout = connectTimeout
+	cluster.Timeout, cluster.WriteTimeout = 0, 0
 	cluster.NumConns = cassandraConns
 	cluster.PoolConfig.HostSelectionPolicy = gocql.TokenAwareHostPolicy(gocql.RoundRobinHostPolicy())
 	cluster.ReconnectionPolicy = &gocql.ConstantReconnectionPolicy{MaxRetries: 1, Interval: time.Millisecond}
 	cluster.ReconnectInterval = time.Second
-	cluster.WriteCoalesceWaitTime = 0 // a request waits for nobody: its latency is what is measured
+	cluster.WriteCoalesceWaitTime = 0 // nodeConn joins requests without a timer: their latency is what is measured
 	cluster.MaxPreparedStmts = max(1000, 2*len(e.statements))
 	cluster.ConnectObserver = last
 	cluster.Logger = silence{}
 	return cluster
 }
 
-// meteredDialer counts what is read from each node.
+// meteredDialer opens connections to nodes, and counts what is read from each.
 type meteredDialer struct {
 	meter  *meter
 	dialer net.Dialer
@@ -134,7 +133,11 @@ type meteredDialer struct {
 func (d meteredDialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
-	return d.meter.dialBy(ctx, &d.dialer, network, address)
+	conn, err := d.meter.dialBy(ctx, &d.dialer, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return &nodeConn{Conn: conn}, nil
 }
 
 // lastError keeps how the last attempt to connect ended; the driver passes on no more than its text.

@@ -34,20 +34,7 @@ func (m *meter) dialBy(ctx context.Context, dialer *net.Dialer, network, address
 	if err != nil {
 		return nil, err
 	}
-	return &meteredConn{Conn: raw, meter: m}, nil
-}
-
-// meteredConn is a connection as the operating system has it. Closing it is the one thing that may be done to a
-// driver's connection from another goroutine.
-type meteredConn struct {
-	net.Conn
-	meter *meter
-}
-
-func (c *meteredConn) Read(to []byte) (int, error) {
-	count, err := c.Conn.Read(to)
-	c.meter.received.Add(uint64(count))
-	return count, err
+	return newMeteredConn(raw, m)
 }
 
 func address(target Target) string {

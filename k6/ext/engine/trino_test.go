@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -67,10 +68,10 @@ func TestTrinoRefusesWhatWouldBeAHeaderOfItsOwn(t *testing.T) {
 }
 
 func TestTrinoFollowsAQueryToItsEnd(t *testing.T) {
-	var asked []string
+	asking := make(chan string, 16)
 	e := trinoStub(t, "disable", "", func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		asked = append(asked, strings.TrimSpace(r.Method+" "+r.URL.RequestURI()+" "+string(body)))
+		asking <- strings.TrimSpace(r.Method + " " + r.URL.RequestURI() + " " + string(body))
 		switch r.URL.Path {
 		case nobody:
 			w.WriteHeader(http.StatusGone)
@@ -97,7 +98,11 @@ func TestTrinoFollowsAQueryToItsEnd(t *testing.T) {
 		t.Errorf("%d rows, %v", rows, err)
 	}
 	want := []string{"GET " + nobody, "POST /v1/statement DESCRIBE INPUT crucible", "POST /v1/statement EXECUTE crucible USING 7", "GET /v1/statement/executing/q/x/1?a=b"}
-	if strings.Join(asked, "\n") != strings.Join(want, "\n") {
+	var asked []string
+	for len(asking) > 0 {
+		asked = append(asked, <-asking)
+	}
+	if !slices.Equal(asked, want) {
 		t.Errorf("asked %q", asked)
 	}
 	if e.Received() == 0 {

@@ -85,6 +85,7 @@ fn measure(options: &Options, programs: &Programs, engine: Engine, variables: &s
     let version = fill(&bench, &Load { name: "fill", queries: case::queries(engine, "lookups"), length, connections: 1 })?;
     for name in case::NAMES {
         let load = Load { name, queries: case::queries(engine, name), length, connections: options.connections };
+        worker::warm_up(&bench, &load)?;
         let (summary, of_case) = summary(engine, name, &worker::rounds(&bench, &load, options.rounds, false)?);
         cases.insert(name.into(), summary);
         targets.extend(of_case);

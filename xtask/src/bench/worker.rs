@@ -107,6 +107,12 @@ fn measure(bench: &Bench, options: &Options, cases: &mut Map<String, Value>, mem
 /// What each contender did in one round.
 pub type Round = Vec<(Contender, Figures)>;
 
+/// Puts the load on once without counting it: a server that compiles what it is asked should have done so for whoever is first.
+pub fn warm_up(bench: &Bench, load: &Load) -> Result<()> {
+    say::step(format!("{}: warming", load.name));
+    contender::measure(bench, Contender::Bare, load).map(drop)
+}
+
 /// So many rounds, in an order that turns round after each.
 pub fn rounds(bench: &Bench, load: &Load, count: u32, with_skipping: bool) -> Result<Vec<Round>> {
     let mut order = vec![Contender::Worker, Contender::Bare, Contender::Stock];
