@@ -375,13 +375,15 @@ pub enum TableState {
     Loaded,
     /// It was found as it had been loaded before, so nothing was loaded.
     Found,
+    /// It was brought back and proved by this run, from the rows that its fixture keeps (`reset: snapshot`); no file was read.
+    Restored,
 }
 
 impl TableState {
     /// Whether the table is ready for the load.
     #[must_use]
     pub const fn is_ready(self) -> bool {
-        matches!(self, Self::Loaded | Self::Found)
+        matches!(self, Self::Loaded | Self::Found | Self::Restored)
     }
 }
 

@@ -330,7 +330,7 @@ async fn a_changed_table_is_brought_back_from_the_rows_that_were_kept(mut db: Da
     // By its digest it is the same dataset; were the file read, there would be four rows.
     stage.put("a.csv", csv(1..5));
     let again = stage.load(FixtureFormat::Csv).await;
-    assert_eq!((again.said(), again.checksum), ("Loaded 199 rows".to_owned(), first.checksum));
+    assert_eq!((again.said(), again.checksum), ("Restored 199 rows".to_owned(), first.checksum));
     assert_eq!(db.query(&format!("SELECT COUNT(*) FROM {} WHERE name = 'changed'", db.name())).await, ["0"]);
 
     // Where somebody has changed the kept rows, too, the files are loaded and kept.
@@ -340,7 +340,7 @@ async fn a_changed_table_is_brought_back_from_the_rows_that_were_kept(mut db: Da
     // A table that is gone altogether comes back as well.
     stage.put("a.csv", csv(1..9));
     db.execute(&format!("DROP TABLE {}", db.name())).await;
-    assert_eq!(stage.load(FixtureFormat::Csv).await.said(), "Loaded 4 rows");
+    assert_eq!(stage.load(FixtureFormat::Csv).await.said(), "Restored 4 rows");
     // Rows of another dataset are of no use.
     stage.recipe(|recipe| recipe.digest = "d2".into());
     assert_eq!(stage.load(FixtureFormat::Csv).await.said(), "Loaded 8 rows");

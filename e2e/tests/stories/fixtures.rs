@@ -50,6 +50,47 @@ async fn a_dataset_is_loaded_once_and_anew_after_a_run_that_writes() -> Result<(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_dataset_that_is_kept_comes_back_after_a_run_that_writes_and_no_file_is_read() -> Result<()> {
+    tell("fixture-kept", |story: Story| async move {
+        let set = Dataset::named("kept");
+        // An earlier telling may have been ended before its end.
+        for table in mariadb::tables_like("crucible\\_kept\\_").await? {
+            mariadb::drop_table(&table).await?;
+        }
+        story.bucket().await?.put(&set.key("a.csv"), rows(1..=ROWS)).await?;
+        let mut object = set.object(&story);
+        object["spec"]["reset"] = json!("snapshot");
+        kubectl::create(&object.to_string()).await?;
+        set.plan(&story, "writes", "-- @type: sql\n-- @name: Refill\nUPDATE {table} SET weight = weight + 1 WHERE id = :id;\n").await?;
+        let whole = (1..=ROWS).map(weight).sum::<u64>();
+
+        let first = story.run("first", "writes").await?.completes(Outcome::Passed, PATIENCE).await?;
+        set.is(&first, TableState::Loaded, true)?;
+        let kept = mariadb::tables_like("crucible\\_kept\\_").await?;
+        ensure!(kept.len() == 1, "one table keeps the rows, and there are {kept:?}");
+        let kept_at = mariadb::created_at(&kept[0]).await?;
+        ensure!(mariadb::sum("weight", &set.table).await? > whole, "the first run wrote nothing");
+        ensure!(mariadb::sum("weight", &kept[0]).await? == whole, "the rows that are kept are not those of the files");
+
+        let second = story.run("second", "writes").await?.completes(Outcome::Passed, PATIENCE).await?;
+        set.is(&second, TableState::Restored, true)?;
+        ensure!(second.fixtures[0].checksum == first.fixtures[0].checksum, "other rows came back: {:?}", second.fixtures[0]);
+        ensure!(mariadb::created_at(&kept[0]).await? == kept_at, "the rows were kept anew although they are the same");
+
+        // Nothing is kept of a fixture that does not say so any more.
+        let patch = json!({"spec": {"reset": "reload"}}).to_string();
+        kubectl::kubectl(&["--namespace", &story.namespace, "patch", "fixture", &set.name, "--type=merge", "--patch", &patch]).await?;
+        set.plan(&story, "reads", "-- @type: sql\n-- @name: Weigh\nSELECT weight FROM {table} WHERE id = :id;\n").await?;
+        let third = story.run("third", "reads").await?.completes(Outcome::Passed, PATIENCE).await?;
+        set.is(&third, TableState::Loaded, false)?;
+        ensure!(mariadb::sum("weight", &set.table).await? == whole, "what the second run wrote is still there");
+        ensure!(mariadb::tables_like("crucible\\_kept\\_").await?.is_empty(), "the rows are kept although nobody asks for it");
+        set.remove().await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_loader_that_is_killed_is_followed_by_one_that_loads_everything() -> Result<()> {
     tell("loader-killed", |story: Story| async move {
         let set = Dataset::named("killed");

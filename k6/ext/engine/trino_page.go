@@ -133,6 +133,9 @@ func (p *trinoPage) keep() {
 
 // plain resolves the escapes of a text. One that was cut off inside an escape stays as it is.
 func plain(text []byte) string {
+	if bytes.IndexByte(text, '\\') < 0 {
+		return string(text)
+	}
 	var resolved string
 	if err := json.Unmarshal([]byte(`"`+string(text)+`"`), &resolved); err != nil {
 		return string(text)

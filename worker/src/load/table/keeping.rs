@@ -47,7 +47,7 @@ impl Hand<'_> {
         self.loader.tell(|report| {
             (report.files, report.bytes) = (recipe.files.len() as u64, recipe.files.iter().map(|file| file.bytes).sum());
         });
-        self.loader.ready(TableState::Loaded, mark.rows, mark.checksum.clone());
+        self.loader.ready(TableState::Restored, mark.rows, mark.checksum.clone());
         Ok(true)
     }
 
