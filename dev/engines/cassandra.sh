@@ -7,6 +7,14 @@ RUNS_AS=nobody
 PORT=29042
 JAVA=${CRUCIBLE_JAVA_17:-/usr/lib/jvm/java-17-openjdk-amd64/bin/java}
 
+# heap is how much memory Java has for objects, in MiB: little for tests, which start much else; for a bench what Cassandra's own cassandra-env.sh would
+# give it on this machine, and of that as much for what is not written to files yet as it takes by itself. With little it writes small files and merges
+# them again while it is being measured.
+heap() {
+    [ "$FOR" = bench ] || { echo 1024; return; }
+    awk '/^MemTotal:/ { half = $2 / 2048; quarter = half / 2; print int(quarter > 8192 ? 8192 : quarter > 1024 ? quarter : half > 1024 ? 1024 : half) }' /proc/meminfo
+}
+
 # each calls a function with the path of each jar in Maven's repository.
 each() {
     while IFS=: read -r group artifact version classifier; do
@@ -30,12 +38,14 @@ start() {
         mkdir -p "$DATA/jars" "$DATA/tmp"
         each link
         sed "s|DATA|$DATA|" "$HERE/cassandra/cassandra.yaml" >"$DATA/cassandra.yaml"
+        [ "$FOR" != bench ] || sed -i '/^memtable_.*_space/d' "$DATA/cassandra.yaml"
         openssl pkcs12 -export -in "$CERTIFICATE" -inkey "$STATE/key.pem" -out "$DATA/keystore.p12" -passout pass:crucible
         for directory in data commitlog caches hints cdc; do mkdir -p "$DATA/$directory"; done
         own "$DATA"
         chmod -R a+rX "$DATA/jars"
     fi
     set --
+    heap=$(heap)
     for package in java.base/jdk.internal.misc java.base/jdk.internal.ref java.base/sun.nio.ch java.management.rmi/com.sun.jmx.remote.internal.rmi \
         java.rmi/sun.rmi.registry java.rmi/sun.rmi.server java.sql/java.sql java.rmi/sun.rmi.transport.tcp jdk.attach/sun.tools.attach jdk.compiler/com.sun.tools.javac.file; do
         set -- "$@" "--add-exports=$package=ALL-UNNAMED"
@@ -46,7 +56,7 @@ start() {
         jdk.management/com.sun.management.internal java.rmi/sun.rmi.transport.tcp; do
         set -- "$@" "--add-opens=$package=ALL-UNNAMED"
     done
-    launch $YIELDING "$(java "$JAVA")" -Xms1g -Xmx1g -XX:+UseSerialGC -Xss512k "$@" -Djava.io.tmpdir="$DATA/tmp" -Duser.home="$DATA/tmp" \
+    launch $YIELDING "$(java "$JAVA")" -Xms${heap}m -Xmx${heap}m -XX:+UseSerialGC -Xss512k "$@" -Djava.io.tmpdir="$DATA/tmp" -Duser.home="$DATA/tmp" \
         -Dcassandra.config="file://$DATA/cassandra.yaml" -Dcassandra.storagedir="$DATA" -Dcassandra.logdir="$DATA" -Dcassandra-foreground=yes \
         -Dcassandra.superuser_setup_delay_ms=0 -Dcassandra.ring_delay_ms=1000 -Dcassandra.skip_wait_for_gossip_to_settle=0 -Djdk.attach.allowAttachSelf=true \
         -cp "$(each jar_of)" org.apache.cassandra.service.CassandraDaemon

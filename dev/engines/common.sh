@@ -36,15 +36,18 @@ as_server() {
     if [ "$(id -u)" = 0 ]; then setpriv --reuid "$RUNS_AS" --regid "$(id -g "$RUNS_AS")" --clear-groups -- "$@"; else "$@"; fi
 }
 
-# What stands before a server that would take all it can get: tests go first. Not in a bench, where client and server are equals.
-if [ "${CRUCIBLE_ENGINES_SESSION:-own}" = caller ]; then YIELDING=; else YIELDING="nice -n 10"; fi
+# Whom the servers are for: tests, or a bench.
+FOR=${CRUCIBLE_ENGINES_FOR:-tests}
 
-# launch starts a command in a session of its own, or with CRUCIBLE_ENGINES_SESSION=caller in a group of its own within the caller's, so that all
-# it starts can be killed with it, and with nothing open that whoever called this has open: a lock, for one, would be held for as long as the server lives.
+# What stands before a server that would take all it can get: tests go first. Not in a bench, where client and server are equals.
+if [ "$FOR" = bench ]; then YIELDING=; else YIELDING="nice -n 10"; fi
+
+# launch starts a command in a session of its own, or for a bench in a group of its own within the caller's session, so that all it starts can be
+# killed with it, and with nothing open that whoever called this has open: a lock, for one, would be held for as long as the server lives.
 launch() {
     [ "$(id -u)" != 0 ] || set -- setpriv --reuid "$RUNS_AS" --regid "$(id -g "$RUNS_AS")" --clear-groups -- "$@"
     apart=os.setsid
-    [ "${CRUCIBLE_ENGINES_SESSION:-own}" != caller ] || apart="lambda: os.setpgid(0, 0)"
+    [ "$FOR" != bench ] || apart="lambda: os.setpgid(0, 0)"
     python3 -c "import os, sys; os.closerange(3, 4096); ($apart)(); os.execvp(sys.argv[1], sys.argv[1:])" "$@" >"$DATA/log" 2>&1 </dev/null &
     echo $! >"$DATA/pid"
 }

@@ -117,21 +117,21 @@ impl Servers {
 
 /// Starts a server and answers the variables that say where it is, as a shell reads them.
 pub fn up(server: Server) -> Result<String> {
-    start(server, "own")
+    start(server, "tests")
 }
 
-/// The same for a bench, in this tool's own session. Linux shares the processors out among sessions before it does among processes (see
+/// The same for a bench, in this tool's own session, with no less of the machine than the client has. Linux shares the processors out among sessions before it does among processes (see
 /// `sched_autogroup_enabled` in sched(7)): of a client and a server on one machine in two sessions, each is woken for every message by itself,
 /// and what a query costs a client is mostly that.
 pub fn up_in_this_session(server: Server) -> Result<String> {
-    start(server, "caller")
+    start(server, "bench")
 }
 
-fn start(server: Server, session: &str) -> Result<String> {
+fn start(server: Server, whom: &str) -> Result<String> {
     say::step(format!("starting {} (the first time it is fetched)", server.name()));
     let log = paths::cache()?.join("logs").join(format!("engine-{}.log", server.name()));
     let mut recipe = server.recipe()?;
-    recipe.arg("start").env("CRUCIBLE_ENGINES_SESSION", session);
+    recipe.arg("start").env("CRUCIBLE_ENGINES_FOR", whom);
     program::run_logged(&mut recipe, &log).with_context(|| format!("failed to start {}", server.name()))?;
     program::output(server.recipe()?.arg("env"))
 }
