@@ -45,7 +45,12 @@ func mysqlTarget(t *testing.T) (engine.Target, *sql.DB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = db.Close() })
+	t.Cleanup(func() {
+		if _, err := db.Exec("DROP TABLE IF EXISTS crucible_k6_orders"); err != nil {
+			t.Error(err)
+		}
+		_ = db.Close()
+	})
 	for _, statement := range []string{
 		"DROP TABLE IF EXISTS crucible_k6_orders",
 		"CREATE TABLE crucible_k6_orders (id INT PRIMARY KEY, city VARCHAR(32) NOT NULL, paid DATETIME NULL)",
