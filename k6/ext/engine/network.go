@@ -34,7 +34,12 @@ func (m *meter) dialBy(ctx context.Context, dialer *net.Dialer, network, address
 	if err != nil {
 		return nil, err
 	}
-	return newMeteredConn(raw, m)
+	conn, err := newMeteredConn(raw, m)
+	if err != nil {
+		_ = raw.Close()
+		return nil, err
+	}
+	return conn, nil
 }
 
 func address(target Target) string {
