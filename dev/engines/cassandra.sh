@@ -37,13 +37,14 @@ start() {
     if [ ! -d "$DATA/jars" ]; then
         mkdir -p "$DATA/jars" "$DATA/tmp"
         each link
-        sed "s|DATA|$DATA|" "$HERE/cassandra/cassandra.yaml" >"$DATA/cassandra.yaml"
-        [ "$FOR" != bench ] || sed -i '/^memtable_.*_space/d' "$DATA/cassandra.yaml"
         openssl pkcs12 -export -in "$CERTIFICATE" -inkey "$STATE/key.pem" -out "$DATA/keystore.p12" -passout pass:crucible
         for directory in data commitlog caches hints cdc; do mkdir -p "$DATA/$directory"; done
         own "$DATA"
         chmod -R a+rX "$DATA/jars"
     fi
+    # That of this start, whoever the data was made for.
+    sed "s|DATA|$DATA|" "$HERE/cassandra/cassandra.yaml" >"$DATA/cassandra.yaml"
+    [ "$FOR" != bench ] || sed -i '/^memtable_.*_space/d' "$DATA/cassandra.yaml"
     set --
     heap=$(heap)
     for package in java.base/jdk.internal.misc java.base/jdk.internal.ref java.base/sun.nio.ch java.management.rmi/com.sun.jmx.remote.internal.rmi \

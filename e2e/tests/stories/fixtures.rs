@@ -50,7 +50,7 @@ async fn a_dataset_is_loaded_once_and_anew_after_a_run_that_writes() -> Result<(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dataset_that_is_kept_comes_back_after_a_run_that_writes_and_no_file_is_read() -> Result<()> {
+async fn a_dataset_that_is_kept_comes_back_after_a_run_that_writes() -> Result<()> {
     tell("fixture-kept", |story: Story| async move {
         let set = Dataset::named("kept");
         // An earlier telling may have been ended before its end.

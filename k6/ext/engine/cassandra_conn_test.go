@@ -1,11 +1,15 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"net"
 	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // slowWire is a kernel that takes each call when it is told to.
@@ -135,4 +139,52 @@ func TestNoRequestOfManyWritersIsLostOrTorn(t *testing.T) {
 			t.Errorf("%q arrived %d times", request, count)
 		}
 	}
+}
+
+func TestASessionThatIsNotOpenedInTimeIsGivenUp(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	e := &cassandraEngine{target: Target{QueryTimeout: time.Second}}
+	dial := func(d *meteredDialer) (net.Conn, error) {
+		return d.DialContext(context.Background(), "tcp", listener.Addr().String())
+	}
+	hanging, healthy := e.dialer(), e.dialer()
+	begun, err := dial(hanging)
+	if err != nil {
+		t.Fatal(err)
+	}
+	limit := 0
+	_ = begun.(*nodeConn).Conn.(*meteredConn).raw.Control(func(socket uintptr) {
+		limit, err = unix.GetsockoptInt(int(socket), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT)
+	})
+	if err != nil || limit != 12_000 {
+		t.Errorf("the kernel gives up after %d ms, %v", limit, err)
+	}
+	hanging.giveUp()
+	if _, err := begun.Read(make([]byte, 1)); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("a connection of a session that is given up: %v", err)
+	}
+	if _, err := dial(hanging); !errors.Is(err, errHangs) {
+		t.Errorf("another one: %v", err)
+	}
+	kept, err := dial(healthy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer kept.Close()
+	if hanging.opened() || !healthy.opened() {
+		t.Error("one was given up, the other was not")
+	}
+	healthy.giveUp() // too late
+	if err := kept.SetDeadline(time.Time{}); err != nil {
+		t.Errorf("a connection of a session that is open: %v", err)
+	}
+	later, err := dial(healthy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = later.Close()
 }

@@ -84,7 +84,17 @@ func (e *cassandraEngine) create() (*gocql.Session, error) {
 		return nil, err
 	}
 	last := &lastError{}
-	session, err := e.configure(hosts, last).CreateSession()
+	dialer := e.dialer()
+	cluster := e.configure(hosts, last)
+	cluster.Dialer = dialer
+	// What the driver asks of its own once it is let in has no time-out: a node that hangs then would be waited for without end.
+	impatience := time.AfterFunc(e.patience(), dialer.giveUp)
+	session, err := cluster.CreateSession()
+	impatience.Stop()
+	if inTime := dialer.opened(); err == nil && !inTime {
+		session.Close()
+		return nil, errHangs
+	}
 	if err == nil {
 		return session, nil
 	}
@@ -108,7 +118,6 @@ func (e *cassandraEngine) configure(hosts []string, last *lastError) *gocql.Clus
 		// One name for all nodes, that of the endpoint: their certificates have it in common where they have anything.
 		cluster.SslOpts = &gocql.SslOptions{Config: e.secured}
 	}
-	cluster.Dialer = meteredDialer{meter: &e.meter, dialer: net.Dialer{Control: givesUpAfter(2*e.target.QueryTimeout + 10*time.Second)}}
 	cluster.ConnectTimeout = connectTimeout
 	// Time-outs are the watchdog's, and the kernel's for what the watchdog does not see. One of the driver's own would cost
 	// every request a timer that it makes, waits for once and throws away.
@@ -124,20 +133,64 @@ func (e *cassandraEngine) configure(hosts []string, last *lastError) *gocql.Clus
 	return cluster
 }
 
-// meteredDialer opens connections to nodes, and counts what is read from each.
+// patience is how long nothing may come of what nobody else watches: longer than any query takes that the watchdog lets go on.
+func (e *cassandraEngine) patience() time.Duration { return 2*e.target.QueryTimeout + 10*time.Second }
+
+// meteredDialer opens the connections of one session, counts what is read from them, and can give the session up while it is
+// being opened.
 type meteredDialer struct {
 	meter  *meter
 	dialer net.Dialer
+
+	mutex  sync.Mutex
+	begun  []net.Conn // those of a session that is being opened
+	open   bool
+	gaveUp bool
 }
 
-func (d meteredDialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+func (e *cassandraEngine) dialer() *meteredDialer {
+	return &meteredDialer{meter: &e.meter, dialer: net.Dialer{Control: givesUpAfter(e.patience())}}
+}
+
+var errHangs = errors.New("a node let the worker in and then answered no more")
+
+func (d *meteredDialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
-	conn, err := d.meter.dialBy(ctx, &d.dialer, network, address)
+	metered, err := d.meter.dialBy(ctx, &d.dialer, network, address)
 	if err != nil {
 		return nil, err
 	}
-	return &nodeConn{Conn: conn}, nil
+	conn := &nodeConn{Conn: metered}
+	d.mutex.Lock()
+	defer d.mutex.Unlock()
+	switch {
+	case d.gaveUp:
+		_ = conn.Close()
+		return nil, errHangs
+	case !d.open:
+		d.begun = append(d.begun, conn)
+	}
+	return conn, nil
+}
+
+// giveUp ends every connection and opens no other. It does nothing once the session is open.
+func (d *meteredDialer) giveUp() {
+	d.mutex.Lock()
+	defer d.mutex.Unlock()
+	d.gaveUp = !d.open
+	for _, conn := range d.begun {
+		_ = conn.Close()
+	}
+	d.begun = nil
+}
+
+// opened ends the opening, however it went, and answers whether it was not given up before.
+func (d *meteredDialer) opened() bool {
+	d.mutex.Lock()
+	defer d.mutex.Unlock()
+	d.open, d.begun = true, nil
+	return !d.gaveUp
 }
 
 // lastError keeps how the last attempt to connect ended; the driver passes on no more than its text.

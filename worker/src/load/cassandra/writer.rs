@@ -30,7 +30,7 @@ use super::{
 /// How many requests of each chunk are unanswered at a time; there are as many chunks as the flow has sessions.
 const IN_FLIGHT: usize = 16;
 /// How many rows one request has at most. A node warns of batches over more than ten partitions (`unlogged_batch_across_partitions_warn_threshold`,
-/// a line in its log once a minute), because whoever coordinates one has to pass its rows on to other nodes; ours has them all itself.
+/// a line in its log once a minute), because whoever gets one may keep few of its rows itself; the node that gets ours keeps all of them.
 const ROWS: usize = 32;
 /// How many bytes the rows of one request have together: below `batch_size_warn_threshold`, which is 5 KiB. A longer row goes alone.
 const BYTES: usize = 4 << 10;
