@@ -58,6 +58,7 @@ scenarios! {
     image_cannot_be_pulled
     pods_are_rejected
     stop_while_pending
+    stop_before_the_first_status
     stop_while_queued
     stop_in_the_waiting_room
     stop_during_the_load
@@ -70,6 +71,7 @@ scenarios! {
     plan_deleted_during_the_load
     frozen_plan_deleted
     secret_missing
+    secret_gone_before_the_first_status
     secret_without_password
     workload_unreadable
     workload_in_two_objects
@@ -87,6 +89,7 @@ scenarios! {
     queue_deadline
     holder_died_without_giving_back
     deleted_while_pending
+    deleted_before_the_first_status
     deleted_while_queued
     deleted_in_the_waiting_room
     deleted_during_the_load

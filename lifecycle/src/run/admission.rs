@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crucible_crds::{Phase, Reason, TestRun, test_run::FrozenPlanStatus};
+use crucible_crds::{Phase, Reason, TestRun, TestRunStatus, test_run::FrozenPlanStatus};
 
 use super::{
     decision::Child,
@@ -46,8 +46,19 @@ pub enum Refusal {
     Wrong(Reason, String),
 }
 
+/// Takes over what an earlier pass made of a run and could not write down, because somebody changed the run meanwhile: the plan that it froze says which
+/// systems under test it may hold and that there may be workers. Otherwise nobody would give them back.
+pub fn take_over(observed: &Observed, draft: &mut Draft) {
+    if let (None, Some(plan)) = (&draft.status.plan, observed.frozen.found()) {
+        identify(&mut draft.status, plan);
+    }
+}
+
 /// Reads the plan, freezes it and lets the run into the queue.
 pub fn admit(observed: &Observed, draft: &mut Draft) -> Step {
+    if let (true, Seen::Unreadable(why)) = (observed.run.spec.stop, &observed.frozen) {
+        return wait(draft, Reason::FrozenPlanMissing, format!("The run was stopped, and what was made for it cannot be read: {why}"), ADMISSION);
+    }
     if observed.run.spec.stop {
         return draft.fail(Reason::StopRequested, "The run was stopped before it was admitted");
     }
@@ -174,7 +185,7 @@ fn credentials(observed: &Observed, plan: &FrozenPlan) -> Result<(), Refusal> {
 
 /// Writes the plan down for this run. From here on nothing but the run's own spec can change what it does.
 fn freeze(observed: &Observed, draft: &mut Draft, plan: FrozenPlan) -> Step {
-    let (sut, second) = plan::suts(&plan.spec);
+    let sut = identify(&mut draft.status, &plan);
     draft.ensure.push(Child::Mark { labels: labels::of_run(&sut, &plan.run.id), finalizers: labels::finalizers(observed.settings.ledger) });
     if observed.frozen.found().is_none() {
         draft.ensure.push(Child::FrozenPlan(Box::new(config_map::frozen_plan(&observed.run, &plan))));
@@ -182,16 +193,6 @@ fn freeze(observed: &Observed, draft: &mut Draft, plan: FrozenPlan) -> Step {
     if observed.token.found().is_none() {
         draft.ensure.push(Child::Token(Box::new(token::token(&observed.run, &plan.run, &observed.entropy))));
     }
-    draft.status.run_id = Some(plan.run.id.clone());
-    draft.status.sut = Some(sut);
-    draft.status.second_sut = second;
-    draft.status.plan = Some(FrozenPlanStatus {
-        name: plan.plan_name.clone(),
-        generation: plan.plan_generation,
-        digest: plan.digest.clone(),
-        config_map: names::child(&plan.run.name, &plan.run.uid, Role::Plan),
-        engine: Some(plan.spec.target.engine.as_str().to_owned()),
-    });
     draft.status.faults = faults::listed(&plan, draft.now);
     let message = format!("TestPlan {} was frozen with {} queries", plan.plan_name, plan.queries.len());
     draft.notice(Severity::Normal, Reason::PlanFrozen, message.clone());
@@ -202,4 +203,20 @@ fn freeze(observed: &Observed, draft: &mut Draft, plan: FrozenPlan) -> Step {
     }
     draft.plan = Some(plan);
     draft.go(Phase::Queued, Reason::PlanFrozen, message)
+}
+
+/// Writes down what a run is by its frozen plan, and answers which system under test it loads.
+fn identify(status: &mut TestRunStatus, plan: &FrozenPlan) -> String {
+    let (sut, second) = plan::suts(&plan.spec);
+    status.run_id = Some(plan.run.id.clone());
+    status.sut = Some(sut.clone());
+    status.second_sut = second;
+    status.plan = Some(FrozenPlanStatus {
+        name: plan.plan_name.clone(),
+        generation: plan.plan_generation,
+        digest: plan.digest.clone(),
+        config_map: names::child(&plan.run.name, &plan.run.uid, Role::Plan),
+        engine: Some(plan.spec.target.engine.as_str().to_owned()),
+    });
+    sut
 }

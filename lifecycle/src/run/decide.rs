@@ -15,6 +15,7 @@ use super::{
 /// What is to be done about a run, given everything that is known about it.
 pub fn decide(observed: &Observed) -> Decision {
     let mut draft = Draft::new(observed);
+    admission::take_over(observed, &mut draft);
     if observed.run.metadata.deletion_timestamp.is_some() {
         ending::delete(observed, &mut draft);
         return draft.finish(observed);

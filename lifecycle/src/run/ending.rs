@@ -81,6 +81,11 @@ pub fn delete(observed: &Observed, draft: &mut Draft) {
     draft.remove_workers();
     let left = faults::clear(observed, draft);
     let patient = draft.since(asked) < PATIENCE;
+    if patient && draft.status.plan.is_none() && matches!(observed.frozen, Seen::Unreadable(_)) {
+        // What was made for it is not known for now.
+        draft.wake_after(AGAIN);
+        return;
+    }
     if !(quiet(&observed.pods) && loader_is_quiet(observed, draft)) {
         if patient && draft.status.plan.is_some() {
             if draft.status.start_at.is_some() {

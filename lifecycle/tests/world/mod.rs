@@ -64,6 +64,8 @@ pub struct World {
     namesake: Seen<String>,
     secret: Seen<BTreeSet<String>>,
     frozen: Seen<FrozenPlan>,
+    /// Whether the API server does not give the frozen plan out.
+    frozen_hidden: bool,
     token: bool,
     lease: Option<LeaseView>,
     second_lease: Option<LeaseView>,
@@ -78,6 +80,8 @@ pub struct World {
     pub most_targets: u32,
     loader: loader::Loader,
     away: bool,
+    /// Somebody changes the run while the next decision about it is carried out.
+    outdated: bool,
     order: Order,
     next_look: Option<Timestamp>,
     timeline: String,
@@ -116,6 +120,7 @@ impl World {
             namesake: Seen::Absent,
             secret: Seen::Found(["username", "password"].map(str::to_owned).into()),
             frozen: Seen::Absent,
+            frozen_hidden: false,
             token: false,
             lease: None,
             second_lease: None,
@@ -130,6 +135,7 @@ impl World {
             most_targets: 25,
             loader: loader::Loader::default(),
             away: false,
+            outdated: false,
             order: Order::None,
             next_look: None,
             timeline: String::new(),
@@ -172,7 +178,7 @@ impl World {
             },
             plan,
             namesake: self.namesake.clone(),
-            frozen: self.frozen.clone(),
+            frozen: if self.frozen_hidden { Seen::Unreadable("the API server does not answer".to_owned()) } else { self.frozen.clone() },
             credentials: self.secret.clone(),
             token: self.token.then_some(()).into(),
             entropy: "e".repeat(64),
@@ -197,6 +203,9 @@ impl World {
         for _ in 0..10 {
             let before = self.run.clone();
             let decision = decide(&self.observe());
+            if std::mem::take(&mut self.outdated) {
+                return self.break_off(decision);
+            }
             if !self.apply(&before, decision) {
                 let again = decide(&self.observe()).status;
                 assert_eq!(Some(&again), self.run.status.as_ref(), "a stable run is not written again");
@@ -204,6 +213,14 @@ impl World {
             }
         }
         panic!("the run does not settle:\n{}", self.timeline);
+    }
+
+    /// Makes what was decided to be made; the status is not written, since it was decided about a run that has changed meanwhile.
+    fn break_off(&mut self, decision: Decision) {
+        writeln!(self.timeline, "{:>5}  what is decided is out of date when it is to be written down", self.clock(self.now)).unwrap();
+        for word in decision.ensure.into_iter().filter_map(|child| self.ensure(child)).collect::<Vec<_>>() {
+            writeln!(self.timeline, "         {word}").unwrap();
+        }
     }
 
     /// Does what was decided, in the order that the operator does it; says whether anything but times changed.

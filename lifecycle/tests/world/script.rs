@@ -69,6 +69,7 @@ fn happen(world: &mut World, event: &str) {
         ["load", "for", seconds, "s", "with", ok, "ok", "and", errors, "errors", "each"] => {
             world.live(seconds.parse().unwrap(), ok.parse().unwrap(), errors.parse().unwrap());
         }
+        ["next", "decision", "is", "out", "of", "date"] => world.outdated = true,
         ["user", "stops"] => {
             world.run.spec.stop = true;
             world.run.metadata.generation = Some(2);
@@ -117,6 +118,8 @@ fn happen(world: &mut World, event: &str) {
         ["plan", "is", "missing" | "deleted"] => world.plan = Seen::Absent,
         ["plan", "comes"] => world.plan = World::new().plan,
         ["frozen", "plan", "is", "deleted"] => world.frozen = Seen::Absent,
+        ["frozen", "plan", "cannot", "be", "read"] => world.frozen_hidden = true,
+        ["frozen", "plan", "can", "be", "read"] => world.frozen_hidden = false,
         ["workload", "is", "unreadable"] => world.workload = Some(vec![Seen::Unreadable("the bucket does not answer".to_owned())]),
         ["workload", "is", "readable"] => world.workload = None,
         ["workload", "is", "in", "two", "objects"] => {

@@ -45,6 +45,24 @@ pub fn live(scenario: &Scenario, cut_after: Option<usize>, twice: bool) -> Life 
     })
 }
 
+/// Plays a story in which the operator dies after an effect, and somebody does something before the next one begins.
+fn live_unattended(scenario: &Scenario, cut_after: usize, act: &Act) -> String {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let world = World::of(scenario);
+        let turning = world.turn();
+        let line = world.line(Some(cut_after), false);
+        tokio::select! {
+            () = operate(&world, &line) => {}
+            () = line.died() => {}
+        }
+        world.act(act);
+        operate(&world, &world.line(None, false)).await;
+        turning.abort();
+        describe_end(&world)
+    })
+}
+
 /// Plays a story undisturbed, cut after each effect, and with every write made twice.
 fn sweep(scenario: &Scenario, expected: &[&str]) {
     let undisturbed = live(scenario, None, false);
@@ -87,6 +105,24 @@ fn a_run_with_raw_samples_and_prometheus_completes_whenever_its_operator_dies() 
 fn a_stopped_run_keeps_what_it_measured_whenever_its_operator_dies() {
     let scenario = Scenario::with(&[(When::Loading { run: "run-a", seconds: 3.0 }, Act::Stop("run-a"))]);
     sweep(&scenario, &["Stopping(StopRequested)", "Completed(VerdictAborted)"]);
+}
+
+#[test]
+fn a_run_stopped_while_nobody_looks_gives_its_system_under_test_back_whenever_that_is() {
+    for effect in 1..=live(&Scenario::happy(), None, false).effects {
+        let end = live_unattended(&Scenario::happy(), effect, &Act::Stop("run-a"));
+        assert!(end.contains("Failed(") || end.contains("Completed("), "stopped after effect {effect}:\n{end}");
+        let left = end.lines().find(|line| line.starts_with("left: ")).unwrap();
+        assert!(!left.contains("leases/") && (end.contains("Completed(") || !left.contains("jobs/")), "stopped after effect {effect}:\n{end}");
+    }
+}
+
+#[test]
+fn a_run_deleted_while_nobody_looks_leaves_nothing_whenever_that_is() {
+    for effect in 1..=live(&Scenario::happy(), None, false).effects {
+        let end = live_unattended(&Scenario::happy(), effect, &Act::Delete("run-a"));
+        assert!(end.contains("left: secrets/shop-login testplans/checkout\n"), "deleted after effect {effect}:\n{end}");
+    }
 }
 
 #[test]

@@ -195,7 +195,7 @@ impl World {
         }
     }
 
-    fn act(&self, act: &Act) {
+    pub fn act(&self, act: &Act) {
         let key = |run: &str| Key { resource: "testruns".to_owned(), namespace: SHOP.to_owned(), name: run.to_owned() };
         let mut store = self.api.store.lock().unwrap();
         match act {
