@@ -7,7 +7,8 @@ use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     let command = Command::parse();
-    let filter = EnvFilter::try_from_env("CRUCIBLE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    // Cassandra's driver tells of each warning in each answer, which are thousands where a node warns of every batch: the loader tells of the first.
+    let filter = EnvFilter::try_from_env("CRUCIBLE_LOG").unwrap_or_else(|_| EnvFilter::new("info,scylla::network::connection=error"));
     tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).init();
     // One thread is enough for a load: its work is k6's, and what this process does for it is a few messages a second.
     let mut runtime = match &command {

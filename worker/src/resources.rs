@@ -1,6 +1,8 @@
 //! What the worker and its k6 cost while the load is on. The results are valid only where the load generator itself
 //! was not what was measured.
 
+use std::time::{Duration, Instant};
+
 use nix::{
     sys::{
         resource::{Usage, UsageWho, getrusage},
@@ -9,12 +11,17 @@ use nix::{
     unistd::{SysconfVar, sysconf},
 };
 
+/// How old a reading may be that is shown while the load is on. Four of the kernel's tables are read for each, which in a quiet load costs more than the
+/// report that shows it.
+const FRESH: Duration = Duration::from_millis(900);
+
 /// Processor time and memory of the worker and its k6.
 #[derive(Debug, Default)]
 pub struct Meter {
     begin: Option<f64>,
     throttled_at_begin: Option<f64>,
     last: Reading,
+    read_at: Option<Instant>,
     over: bool,
 }
 
@@ -44,6 +51,12 @@ impl Meter {
         self.over = true;
     }
 
+    /// What it showed a moment ago, while the load is on; otherwise what it shows now.
+    pub fn recent(&mut self, k6: Option<u32>) -> Reading {
+        let fresh = self.read_at.is_some_and(|at| at.elapsed() < FRESH);
+        if self.begin.is_some() && fresh { self.last } else { self.read(k6) }
+    }
+
     /// What it shows now.
     pub fn read(&mut self, k6: Option<u32>) -> Reading {
         if !self.over {
@@ -52,6 +65,7 @@ impl Meter {
             // A k6 that has just ended has no memory any more, but its processor time still counts.
             let most = if self.begin.is_some() { self.last.memory_bytes } else { 0 };
             let throttled_seconds = self.throttled_at_begin.zip(throttled_seconds()).map(|(begin, now)| (now - begin).max(0.0));
+            self.read_at = Some(Instant::now());
             self.last = Reading { cpu_seconds, memory_bytes: most.max(memory_bytes), throttled_seconds };
         }
         self.last
@@ -131,12 +145,14 @@ mod tests {
         let before = meter.read(None);
         assert!(before.cpu_seconds.abs() < f64::EPSILON && before.memory_bytes > 0);
         meter.begin(None);
+        let begun = meter.recent(None);
         let mut sum = 0_u64;
         let begin = std::time::Instant::now();
         while begin.elapsed().as_millis() < 30 {
             sum = sum.wrapping_mul(31).wrapping_add(1);
         }
         assert!(sum > 0);
+        assert_eq!(meter.recent(None), begun, "what was read a moment ago is shown again");
         meter.end(None);
         let end = meter.read(None);
         assert!(end.cpu_seconds > 0.0);

@@ -279,7 +279,7 @@ impl Supervisor {
     }
 
     fn report(&mut self, after: Option<u64>) -> WorkerReport {
-        let reading = self.meter.read(self.k6_id());
+        let reading = self.meter.recent(self.k6_id());
         let finished = self.course.finished().filter(|_| self.course.state() >= WorkerState::Finished);
         WorkerReport {
             protocol: PROTOCOL,

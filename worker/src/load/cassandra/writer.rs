@@ -1,10 +1,17 @@
 //! Rows on their way to the nodes that keep them: one prepared statement, a few rows of the same nodes in each request, and only so many
 //! requests unanswered.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use futures::{StreamExt, stream::FuturesUnordered};
 use scylla::{
+    response::query_result::QueryResult,
     routing::Token,
     serialize::{
         SerializationError,
@@ -32,6 +39,8 @@ const IN_FLIGHT: usize = 16;
 /// How many rows one request has at most. A node warns of batches over more than ten partitions (`unlogged_batch_across_partitions_warn_threshold`,
 /// a line in its log once a minute), because whoever gets one may keep few of its rows itself; the node that gets ours keeps all of them.
 const ROWS: usize = 32;
+/// How that warning begins where the node sends it with its answer, too.
+const EXPECTED: &str = "Unlogged batch covering ";
 /// How many bytes the rows of one request have together: below `batch_size_warn_threshold`, which is 5 KiB. A longer row goes alone.
 const BYTES: usize = 4 << 10;
 /// How long one request may take. Much less than what is left of the right to fill the table when its owner stops believing in it.
@@ -50,6 +59,8 @@ pub struct Writer {
     batches: Vec<Batch>,
     watch: Watch,
     link: Arc<Link>,
+    /// Whether a warning of a node was told.
+    warned: AtomicBool,
 }
 
 impl Writer {
@@ -69,7 +80,7 @@ impl Writer {
             batch
         };
         let batches = (2..=ROWS).map(batch).collect();
-        Ok(Self { cluster: Arc::clone(cluster), table: layout.table.clone(), statement, batches, watch, link })
+        Ok(Self { cluster: Arc::clone(cluster), table: layout.table.clone(), statement, batches, watch, link, warned: AtomicBool::new(false) })
     }
 
     /// Sends a chunk of rows, and waits until each of them was taken.
@@ -157,12 +168,23 @@ impl Writer {
     async fn send(&self, rows: &[PlacedRow<'_>]) -> Result<(), CqlError> {
         let session = self.cluster.session();
         if let [row] = rows {
-            return Ok(session.execute_unpaged(&self.statement, &row.sent).await.map(drop)?);
+            self.tell(&session.execute_unpaged(&self.statement, &row.sent).await?);
+            return Ok(());
         }
         let batch = rows.len().checked_sub(2).and_then(|more| self.batches.get(more));
         let batch = batch.ok_or_else(|| CqlError::Refused(format!("{} rows are not one request", rows.len())))?;
         let sent: Vec<SentRow<'_>> = rows.iter().map(|row| row.sent).collect();
-        Ok(session.batch(batch, &sent).await.map(drop)?)
+        self.tell(&session.batch(batch, &sent).await?);
+        Ok(())
+    }
+
+    /// Tells of the first warning that is not of [`ROWS`].
+    fn tell(&self, answered: &QueryResult) {
+        if let Some(warning) = answered.warnings().find(|warning| !warning.starts_with(EXPECTED))
+            && !self.warned.swap(true, Ordering::Relaxed)
+        {
+            tracing::warn!(table = self.table, warning, "a node takes rows with a warning; no other is told");
+        }
     }
 }
 
