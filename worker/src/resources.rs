@@ -145,14 +145,14 @@ mod tests {
         let before = meter.read(None);
         assert!(before.cpu_seconds.abs() < f64::EPSILON && before.memory_bytes > 0);
         meter.begin(None);
-        let begun = meter.recent(None);
+        let shown = meter.recent(None);
         let mut sum = 0_u64;
         let begin = std::time::Instant::now();
         while begin.elapsed().as_millis() < 30 {
             sum = sum.wrapping_mul(31).wrapping_add(1);
         }
         assert!(sum > 0);
-        assert_eq!(meter.recent(None), begun, "what was read a moment ago is shown again");
+        assert_eq!(meter.recent(None), shown, "what was read a moment ago is shown again");
         meter.end(None);
         let end = meter.read(None);
         assert!(end.cpu_seconds > 0.0);

@@ -64,8 +64,8 @@ pub struct World {
     namesake: Seen<String>,
     secret: Seen<BTreeSet<String>>,
     frozen: Seen<FrozenPlan>,
-    /// Whether the API server does not give the frozen plan out.
-    frozen_hidden: bool,
+    /// The frozen plan, while the API server does not give it out.
+    withheld: Option<Seen<FrozenPlan>>,
     token: bool,
     lease: Option<LeaseView>,
     second_lease: Option<LeaseView>,
@@ -120,7 +120,7 @@ impl World {
             namesake: Seen::Absent,
             secret: Seen::Found(["username", "password"].map(str::to_owned).into()),
             frozen: Seen::Absent,
-            frozen_hidden: false,
+            withheld: None,
             token: false,
             lease: None,
             second_lease: None,
@@ -178,7 +178,7 @@ impl World {
             },
             plan,
             namesake: self.namesake.clone(),
-            frozen: if self.frozen_hidden { Seen::Unreadable("the API server does not answer".to_owned()) } else { self.frozen.clone() },
+            frozen: self.frozen.clone(),
             credentials: self.secret.clone(),
             token: self.token.then_some(()).into(),
             entropy: "e".repeat(64),

@@ -118,8 +118,11 @@ fn happen(world: &mut World, event: &str) {
         ["plan", "is", "missing" | "deleted"] => world.plan = Seen::Absent,
         ["plan", "comes"] => world.plan = World::new().plan,
         ["frozen", "plan", "is", "deleted"] => world.frozen = Seen::Absent,
-        ["frozen", "plan", "cannot", "be", "read"] => world.frozen_hidden = true,
-        ["frozen", "plan", "can", "be", "read"] => world.frozen_hidden = false,
+        ["frozen", "plan", "cannot", "be", "read"] => {
+            let unreadable = Seen::Unreadable("the API server does not answer".to_owned());
+            world.withheld = Some(std::mem::replace(&mut world.frozen, unreadable));
+        }
+        ["frozen", "plan", "can", "be", "read"] => world.frozen = world.withheld.take().unwrap(),
         ["workload", "is", "unreadable"] => world.workload = Some(vec![Seen::Unreadable("the bucket does not answer".to_owned())]),
         ["workload", "is", "readable"] => world.workload = None,
         ["workload", "is", "in", "two", "objects"] => {

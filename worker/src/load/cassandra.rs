@@ -1,11 +1,12 @@
 //! Cassandra: rows by prepared statements, each sent to a replica that keeps it, few of them in flight.
 //!
-//! A table cannot be renamed there, so it is filled where it is: its comment says `crucible loading` before it is emptied, and has the
-//! proof only when every row was read back. Whoever holds its row in a table of ours ([`right`]) is the only one who touches it.
+//! A table cannot be renamed there, so it is filled where it is: its proof is taken back before it is emptied, and it has another only when
+//! every row was read back ([`standing`]). Whoever holds its row in a table of ours ([`right`]) is the only one who touches it.
 
 mod cluster;
 mod proof;
 mod right;
+mod standing;
 pub mod types;
 mod writer;
 
@@ -24,8 +25,9 @@ use super::{
     trouble::Trouble,
     value::{Class, Column, Slot},
 };
-use cluster::{Cluster, literal, name};
+use cluster::{Cluster, CqlError, literal, name};
 use right::Right;
+use standing::{OURS, Standing};
 use types::CqlType;
 pub use writer::Writer;
 
@@ -37,7 +39,7 @@ pub async fn look(loader: &Loader) -> Result<Option<Arc<Contents>>, Trouble> {
     }
     let hand = Hand::reach(loader).await?;
     let columns = hand.columns().await?;
-    match hand.judge().await? {
+    match hand.judge(hand.standing().await?.as_ref()) {
         Judgement::Believe(_) => return Ok(None),
         Judgement::Refuse => return Err(not_ours(&loader.recipe)),
         Judgement::Load(_) => {}
@@ -89,16 +91,17 @@ impl<'a> Hand<'a> {
 
     async fn load(&self, right: &Right, contents: Option<Arc<Contents>>) -> Result<(), Trouble> {
         let TableRecipe { fixture, table, .. } = &*self.loader.recipe;
-        match self.judge().await? {
-            Judgement::Believe(mark) => {
+        let standing = self.standing().await?;
+        match (self.judge(standing.as_ref()), &standing) {
+            (Judgement::Believe(mark), Some(standing)) => {
                 let rows = proof::count(&self.cluster, &self.table(), &PartitionKey::of(&self.columns().await?), mark.rows).await?;
                 if rows == mark.rows {
-                    return self.found(mark).await;
+                    return self.found(standing, mark).await;
                 }
                 tracing::warn!(table, was = mark.rows, rows, "the table has other rows than it says, it is loaded anew");
             }
-            Judgement::Refuse => return Err(not_ours(&self.loader.recipe)),
-            Judgement::Load(_) => {}
+            (Judgement::Refuse, _) => return Err(not_ours(&self.loader.recipe)),
+            (Judgement::Load(_) | Judgement::Believe(_), _) => {}
         }
         tracing::info!(table, fixture, "loading");
         self.loader.tell(|report| report.state = TableState::Loading);
@@ -112,15 +115,19 @@ impl<'a> Hand<'a> {
     /// Makes the table or empties it, fills it, and proves it.
     async fn fill(&self, right: &Right, contents: Arc<Contents>) -> Result<(), Trouble> {
         let recipe = &self.loader.recipe;
-        let there = self.columns().await?;
-        if there.is_empty() {
-            self.run("it cannot be made", &create(&self.table(), recipe, &contents.columns)?).await?;
-        } else {
+        if let Some(standing) = self.standing().await? {
             // Nothing is changed before it is known that its columns take the files'.
-            self.layout(&contents.columns, &there)?;
-            self.mark(&Comment::Loading).await?;
+            self.layout(&contents.columns, &self.columns().await?)?;
+            standing.withdraw(&self.cluster, &recipe.table).await.map_err(self.trouble("its proof cannot be taken back"))?;
+            if !standing.is_ours() {
+                self.run("its comment cannot be set", &format!("ALTER TABLE {} WITH comment = {}", self.table(), literal(OURS))).await?;
+            }
             self.run("it cannot be emptied", &format!("TRUNCATE TABLE {}", self.table())).await?;
+        } else {
+            self.run("it cannot be made", &create(&self.table(), recipe, &contents.columns)?).await?;
         }
+        let gone = || Trouble::Again(format!("Table {} is not there any more", recipe.table));
+        let standing = self.standing().await?.ok_or_else(gone)?;
         let there = self.columns().await?;
         let layout = Arc::new(self.layout(&contents.columns, &there)?);
         let writer = Writer::prepare(&self.cluster, &layout, right.watch(), Arc::clone(&self.loader.link)).await?;
@@ -146,35 +153,43 @@ impl<'a> Hand<'a> {
         let checksum = found.checksum(&layout.slots);
         // Who has lost the right has proved what may be another's by now.
         right.confirm().await?;
-        self.mark(&self.loader.proof(tally.rows(), &checksum)).await?;
+        self.prove(&standing, &self.loader.proof(tally.rows(), &checksum)).await?;
         tracing::info!(table = recipe.table, rows = tally.rows(), "loaded and proved");
         self.loader.ready(TableState::Loaded, tally.rows(), checksum);
         Ok(())
     }
 
     /// The table is as it was loaded. A run that writes makes it a changed one from here on.
-    async fn found(&self, mark: Mark) -> Result<(), Trouble> {
+    async fn found(&self, standing: &Standing, mark: Mark) -> Result<(), Trouble> {
         if self.loader.recipe.writes {
-            self.mark(&Comment::Proved(Mark { dirty: true, ..mark.clone() })).await?;
+            self.prove(standing, &Comment::Proved(Mark { dirty: true, ..mark.clone() })).await?;
         }
         tracing::info!(table = self.loader.recipe.table, rows = mark.rows, "found as it was loaded");
         self.loader.ready(TableState::Found, mark.rows, mark.checksum);
         Ok(())
     }
 
-    async fn mark(&self, comment: &Comment) -> Result<(), Trouble> {
-        self.run("its comment cannot be set", &format!("ALTER TABLE {} WITH comment = {}", self.table(), literal(&comment.to_string()))).await
+    /// How the table stands; nothing where there is none.
+    async fn standing(&self) -> Result<Option<Standing>, Trouble> {
+        Standing::of(&self.cluster, &self.loader.recipe.table).await.map_err(self.trouble("what is proved of it cannot be read"))
+    }
+
+    fn judge(&self, standing: Option<&Standing>) -> Judgement {
+        judge(&self.loader.recipe, standing.map(Standing::in_words).as_ref())
+    }
+
+    /// Writes down what was proved of the table.
+    async fn prove(&self, standing: &Standing, proof: &Comment) -> Result<(), Trouble> {
+        standing.prove(&self.cluster, &self.loader.recipe.table, proof).await.map_err(self.trouble("its proof cannot be written"))
+    }
+
+    fn trouble(&self, what: &str) -> impl Fn(CqlError) -> Trouble + use<> {
+        let what = format!("Table {}: {what}", self.loader.recipe.table);
+        move |error| error.trouble(&what)
     }
 
     async fn run(&self, what: &str, cql: &str) -> Result<(), Trouble> {
-        self.cluster.change(cql).await.map_err(|error| error.trouble(&format!("Table {}: {what}", self.loader.recipe.table)))
-    }
-
-    async fn judge(&self) -> Result<Judgement, Trouble> {
-        let cql = "SELECT comment FROM system_schema.tables WHERE keyspace_name = ? AND table_name = ?";
-        let rows = self.of_schema::<(Option<String>,)>("its comment cannot be read", cql).await?;
-        let comment = rows.into_iter().next().map(|(comment,)| Comment::parse(&comment.unwrap_or_default()));
-        Ok(judge(&self.loader.recipe, comment.as_ref()))
+        self.cluster.change(cql).await.map_err(self.trouble(what))
     }
 
     /// The columns of the table, those of its key in their order; none where there is no table.
@@ -195,7 +210,7 @@ impl<'a> Hand<'a> {
         T: for<'frame, 'metadata> scylla::deserialize::row::DeserializeRow<'frame, 'metadata>,
     {
         let rows = self.cluster.ask(cql, (self.cluster.keyspace(), self.loader.recipe.table.as_str())).await;
-        rows.map_err(|error| error.trouble(&format!("Table {}: {what}", self.loader.recipe.table)))
+        rows.map_err(self.trouble(what))
     }
 
     /// Which column of the files goes into which of the table.
@@ -231,7 +246,7 @@ impl PartitionKey {
     }
 }
 
-/// The statement that makes a table, which says from its first moment that it is being filled.
+/// The statement that makes a table, which says from its first moment that it is ours.
 fn create(table: &str, recipe: &TableRecipe, columns: &[Column]) -> Result<String, Trouble> {
     let TableRecipe { fixture, table: short, primary_key, .. } = recipe;
     let wrong = |why: &str| Err(Trouble::invalid(format!("Fixture {fixture}: {why}")));
@@ -258,7 +273,7 @@ fn create(table: &str, recipe: &TableRecipe, columns: &[Column]) -> Result<Strin
     }
     let key: Vec<String> = primary_key.iter().map(|column| name(column)).collect();
     parts.push(format!("PRIMARY KEY ({})", key.join(", ")));
-    Ok(format!("CREATE TABLE {table} ({}) WITH comment = {}", parts.join(", "), literal(&Comment::Loading.to_string())))
+    Ok(format!("CREATE TABLE {table} ({}) WITH comment = {}", parts.join(", "), literal(OURS)))
 }
 
 #[cfg(test)]
@@ -291,7 +306,7 @@ mod tests {
     fn a_table_is_made_of_the_files_columns_and_says_that_it_is_being_filled() {
         assert_eq!(
             told("[]", &["Id", "at"]),
-            "CREATE TABLE \"shop\".\"orders\" (\"Id\" varint, \"at\" timestamp, \"note\" text, PRIMARY KEY (\"Id\", \"at\")) WITH comment = 'crucible loading'"
+            "CREATE TABLE \"shop\".\"orders\" (\"Id\" varint, \"at\" timestamp, \"note\" text, PRIMARY KEY (\"Id\", \"at\")) WITH comment = 'crucible: what it holds is told by crucible_proofs'"
         );
         assert!(told(r#"[{"name": "at", "type": "BigInt"}, {"name": "note", "type": "uuid"}]"#, &["Id"]).contains("\"at\" bigint, \"note\" uuid, "));
     }

@@ -1,5 +1,5 @@
 //! `bench engines`: our worker, a bare loop over the engine's driver and stock k6, on the real server of each engine in one run. The
-//! rounds are those of `bench worker`; the servers are those of the conformance suite, one after the other.
+//! rounds are those of `bench worker`; the servers are those of the conformance suite, one after the other, each with results of its own.
 
 mod case;
 
@@ -36,7 +36,7 @@ pub struct Options {
     /// Compile the worker with cargo's dev profile instead of the release profile
     #[arg(long)]
     debug: bool,
-    /// Where the results go instead of bench/results/engines.json
+    /// The directory for the results, engines-SERVER.json, instead of bench/results
     #[arg(long)]
     output: Option<PathBuf>,
     /// Which servers; all of them without a word
@@ -53,20 +53,20 @@ pub fn run(options: &Options) -> Result<()> {
     });
     let settings = json!({"seconds": options.seconds, "rounds": options.rounds, "connections": options.connections});
     let chosen = if options.servers.is_empty() { Engine::value_variants() } else { &options.servers };
-    let (mut measured_of, mut targets) = (Map::new(), Vec::new());
-    let measured = chosen.iter().try_for_each(|engine| {
+    for engine in chosen {
+        let mut targets = Vec::new();
         let variables = engines::up_in_this_session(*engine)?;
         let measured = measure(options, &programs, *engine, &variables, &mut targets);
         engines::down(*engine)?;
-        measured_of.insert(engine.name().into(), measured?);
-        Ok(())
-    });
-    let results = json!({
-        "bench": "engines", "date": machine::date(), "commit": machine::commit(), "machine": machine, "versions": versions, "settings": settings,
-        "loadAverageAfter": machine::load_average(), "engines": measured_of
-    });
-    report::save(&report::place(options.output.as_ref(), "engines"), results, &targets, &measured)?;
-    measured
+        let (figures, measured) = report::parted(measured);
+        let results = json!({
+            "bench": "engines", "server": engine.name(), "date": machine::date(), "commit": machine::commit(), "machine": machine, "versions": versions,
+            "settings": settings, "loadAverageAfter": machine::load_average(), "figures": figures
+        });
+        report::save(&report::place_of(options.output.as_ref(), "engines", engine.name()), results, &targets, &measured)?;
+        measured?;
+    }
+    Ok(())
 }
 
 fn measure(options: &Options, programs: &Programs, engine: Engine, variables: &str, targets: &mut Vec<Target>) -> Result<Value> {

@@ -38,7 +38,7 @@ pub struct Options {
     /// Compile the loader with cargo's dev profile instead of the release profile
     #[arg(long)]
     debug: bool,
-    /// Where the results go instead of bench/results/fixtures.json
+    /// The directory for the results, fixtures-SERVER.json, instead of bench/results
     #[arg(long)]
     output: Option<PathBuf>,
     /// Which servers; all but Trino, which reads the files itself, without a word
@@ -75,8 +75,8 @@ pub fn run(options: &Options) -> Result<()> {
     let chosen = if options.servers.is_empty() { &all[..] } else { &options.servers };
     ensure!(!chosen.contains(&Server::Trino), "Trino reads the files itself: there is no client whose loading could be compared");
     let scratch = Scratch::new()?;
-    let (mut measured_of, mut targets) = (Map::new(), Vec::new());
-    let measured = chosen.iter().try_for_each(|server| {
+    for server in chosen {
+        let mut targets = Vec::new();
         let cassandra = *server == Server::Cassandra;
         let (file, rows) = write_orders(&scratch, if cassandra { options.cassandra_rows } else { options.rows })?;
         let warming = cassandra.then(|| write_orders(&scratch, options.cassandra_rows.min(WARMING_ROWS))).transpose()?;
@@ -86,16 +86,16 @@ pub fn run(options: &Options) -> Result<()> {
             measure(&bench, warming, options.rounds, &mut targets)
         });
         engines::down(*server)?;
-        measured_of.insert(server.name().into(), measured?);
-        Ok(())
-    });
-    let results = json!({
-        "bench": "fixtures", "date": machine::date(), "commit": machine::commit(), "machine": machine, "versions": {"workerProfile": profile},
-        "settings": {"rows": options.rows, "cassandraRows": options.cassandra_rows, "rounds": options.rounds},
-        "loadAverageAfter": machine::load_average(), "engines": measured_of
-    });
-    report::save(&report::place(options.output.as_ref(), "fixtures"), results, &targets, &measured)?;
-    measured
+        let (figures, measured) = report::parted(measured);
+        let results = json!({
+            "bench": "fixtures", "server": server.name(), "date": machine::date(), "commit": machine::commit(), "machine": machine,
+            "versions": {"workerProfile": profile}, "settings": {"rows": rows, "rounds": options.rounds},
+            "loadAverageAfter": machine::load_average(), "figures": figures
+        });
+        report::save(&report::place_of(options.output.as_ref(), "fixtures", server.name()), results, &targets, &measured)?;
+        measured?;
+    }
+    Ok(())
 }
 
 /// Writes so many orders, or a few more, and answers the file and how many they are.

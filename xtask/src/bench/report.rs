@@ -64,6 +64,16 @@ pub fn place(asked: Option<&PathBuf>, name: &str) -> PathBuf {
     asked.cloned().unwrap_or_else(|| paths::repository().join("bench/results").join(format!("{name}.json")))
 }
 
+/// The same of a bench that measures several servers, each for itself: `NAME-SERVER.json`, in the directory that was asked for.
+pub fn place_of(asked: Option<&PathBuf>, name: &str, server: &str) -> PathBuf {
+    asked.cloned().unwrap_or_else(|| paths::repository().join("bench/results")).join(format!("{name}-{server}.json"))
+}
+
+/// What was measured, and whether it was.
+pub fn parted(measured: Result<Value>) -> (Value, Result<()>) {
+    measured.map_or_else(|error| (Value::Null, Err(error)), |figures| (figures, Ok(())))
+}
+
 /// Writes the results and says where, then which targets were met. What was measured before a measurement broke off is kept, and marked.
 pub fn save(path: &Path, mut results: Value, targets: &[Target], measured: &Result<()>) -> Result<()> {
     if let Err(error) = measured {

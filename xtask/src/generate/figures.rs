@@ -14,6 +14,8 @@ const END: &str = "<!-- end of figures -->\n";
 #[derive(Deserialize)]
 struct Results {
     bench: String,
+    /// Which of several servers was measured.
+    server: Option<String>,
     date: String,
     machine: Machine,
     targets: Vec<Target>,
@@ -57,7 +59,8 @@ fn table(directory: &Path) -> Result<String> {
             writeln!(table, "{}", row(&results.bench, target))?;
         }
         let day = results.date.get(..10).unwrap_or(&results.date);
-        writeln!(where_, "`{}`: {day}, {} cores ({}).", results.bench, results.machine.cores, results.machine.processor)?;
+        let name = results.bench + &results.server.map(|server| format!(" {server}")).unwrap_or_default();
+        writeln!(where_, "`{name}`: {day}, {} cores ({}).", results.machine.cores, results.machine.processor)?;
     }
     Ok(format!("{table}\n{where_}\n"))
 }

@@ -220,13 +220,23 @@ impl Cluster {
     }
 
     /// Asks, and takes every row. For answers that are known to be short.
-    pub async fn ask<T>(&self, cql: &str, values: impl SerializeRow) -> Result<Vec<T>, CqlError>
+    pub async fn ask<T>(&self, cql: impl Into<Statement>, values: impl SerializeRow) -> Result<Vec<T>, CqlError>
     where
         T: for<'frame, 'metadata> DeserializeRow<'frame, 'metadata>,
     {
         let result = self.session.query_unpaged(cql, values).await?.into_rows_result().map_err(|error| CqlError::Refused(error.to_string()))?;
         let rows = result.rows::<T>().map_err(|error| CqlError::Refused(error.to_string()))?;
         rows.collect::<Result<_, _>>().map_err(|error| CqlError::Refused(error.to_string()))
+    }
+
+    /// The same of most nodes of all data centres: what a lightweight transaction has written is seen.
+    pub async fn ask_most<T>(&self, cql: &str, values: impl SerializeRow) -> Result<Vec<T>, CqlError>
+    where
+        T: for<'frame, 'metadata> DeserializeRow<'frame, 'metadata>,
+    {
+        let mut statement = Statement::new(cql);
+        statement.set_consistency(Consistency::Quorum);
+        self.ask(statement, values).await
     }
 
     /// Runs a lightweight transaction; answers whether its condition held.

@@ -12,11 +12,14 @@ use super::{
         trouble::Trouble,
         watch::{EVERY, LASTS, Watch, lost, nonce},
     },
-    cluster::{Cluster, CqlError, name},
+    cluster::{Cluster, CqlError, literal},
+    standing,
 };
 
 /// The table of those rows.
 const LOADERS: &str = "crucible_loaders";
+/// Its columns and its comment.
+const MADE_AS: [&str; 2] = ["table_name text PRIMARY KEY, owner text", "crucible: which loader fills which table; every row ends by itself"];
 
 /// The right to fill a table.
 pub struct Right {
@@ -82,17 +85,16 @@ impl Drop for Right {
     }
 }
 
+/// Makes the loaders' own tables, where they are missing.
 async fn make(cluster: &Cluster) -> Result<(), CqlError> {
-    let cql = "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ? AND table_name = ?";
-    let known: Vec<(String,)> = cluster.ask(cql, (cluster.keyspace(), LOADERS)).await?;
-    if !known.is_empty() {
-        return Ok(());
+    let cql = "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ? AND table_name IN (?, ?)";
+    let known: Vec<(String,)> = cluster.ask(cql, (cluster.keyspace(), LOADERS, standing::PROOFS)).await?;
+    for (table, [columns, comment]) in [(LOADERS, MADE_AS), (standing::PROOFS, standing::MADE_AS)] {
+        if !known.iter().any(|(name,)| name == table) {
+            cluster.change(&format!("CREATE TABLE IF NOT EXISTS {} ({columns}) WITH comment = {}", cluster.table(table), literal(comment))).await?;
+        }
     }
-    let comment = "crucible: which loader fills which table; every row ends by itself";
-    let owner = name("owner");
-    cluster
-        .change(&format!("CREATE TABLE IF NOT EXISTS {} (table_name text PRIMARY KEY, {owner} text) WITH comment = '{comment}'", cluster.table(LOADERS)))
-        .await
+    Ok(())
 }
 
 /// Keeps the row for as long as it is ours.
