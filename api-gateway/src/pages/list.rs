@@ -197,7 +197,12 @@ fn content(gateway: &Gateway, filter: &Filter, found: &Found, first: bool) -> St
         out += "<p class=\"note\" role=\"status\">The ledger cannot be reached right now: runs that only it remembers are left out.</p>\n";
     }
     if runs.is_empty() && *filter == Filter::default() && first {
-        out += "<p class=\"empty\">There is no run yet. Create a TestRun, or submit a plan to <code>POST /v1/test-runs</code>; it appears here at once.</p>\n";
+        let _ = writeln!(
+            out,
+            "<p class=\"empty\">There is no run in namespace <code>{}</code> yet. Create a TestRun there, or submit a plan to <code>POST /v1/test-runs</code>; it appears here at \
+             once.</p>",
+            text(&gateway.settings.namespace)
+        );
     } else if runs.is_empty() {
         out += "<p class=\"empty\">No run is like that.</p>\n";
     } else {

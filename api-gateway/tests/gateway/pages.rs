@@ -82,7 +82,7 @@ async fn the_list_has_every_run_as_it_is_now() {
     let world = World::open().await;
     let home = world.get("/").await;
     assert_eq!((home.status, &home.headers["location"]), (307, &"/ui/".parse().unwrap()));
-    shows(&page(&world, "/ui/", 200).await, &["There is no run yet."]);
+    shows(&page(&world, "/ui/", 200).await, &["There is no run in namespace <code>crucible</code> yet."]);
     loading(&world).await;
     let mut row = foreign_row("imported_1", "COMPLETED", Timestamp::UNIX_EPOCH);
     (row.verdict, row.summary) = (Some("Passed".to_owned()), Some(json!({"measured": {"queriesPerSecond": "99.5", "p95": "850us"}})));
