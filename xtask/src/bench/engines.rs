@@ -46,7 +46,6 @@ pub struct Options {
 
 /// Measures and reports.
 pub fn run(options: &Options) -> Result<()> {
-    let machine = machine::describe();
     let programs = worker::build(options.debug)?;
     let versions = json!({
         "k6": worker::first_line(&programs.k6), "stockK6": worker::first_line(&programs.stock), "workerProfile": programs.profile
@@ -54,7 +53,7 @@ pub fn run(options: &Options) -> Result<()> {
     let settings = json!({"seconds": options.seconds, "rounds": options.rounds, "connections": options.connections});
     let chosen = if options.servers.is_empty() { Engine::value_variants() } else { &options.servers };
     for engine in chosen {
-        let mut targets = Vec::new();
+        let (machine, mut targets) = (machine::describe(), Vec::new());
         let variables = engines::up_in_this_session(*engine)?;
         let measured = measure(options, &programs, *engine, &variables, &mut targets);
         engines::down(*engine)?;

@@ -69,14 +69,13 @@ struct Bench<'a> {
 
 /// Measures and reports.
 pub fn run(options: &Options) -> Result<()> {
-    let machine = machine::describe();
     let (worker, profile) = worker::build_worker(options.debug)?;
     let all = [Server::Mariadb, Server::Postgres, Server::Cassandra];
     let chosen = if options.servers.is_empty() { &all[..] } else { &options.servers };
     ensure!(!chosen.contains(&Server::Trino), "Trino reads the files itself: there is no client whose loading could be compared");
     let scratch = Scratch::new()?;
     for server in chosen {
-        let mut targets = Vec::new();
+        let (machine, mut targets) = (machine::describe(), Vec::new());
         let cassandra = *server == Server::Cassandra;
         let (file, rows) = write_orders(&scratch, if cassandra { options.cassandra_rows } else { options.rows })?;
         let warming = cassandra.then(|| write_orders(&scratch, options.cassandra_rows.min(WARMING_ROWS))).transpose()?;

@@ -61,12 +61,16 @@ impl Target {
 
 /// Where the results go: the file that was asked for, or `bench/results/NAME.json`.
 pub fn place(asked: Option<&PathBuf>, name: &str) -> PathBuf {
-    asked.cloned().unwrap_or_else(|| paths::repository().join("bench/results").join(format!("{name}.json")))
+    asked.cloned().unwrap_or_else(|| results().join(format!("{name}.json")))
 }
 
 /// The same of a bench that measures several servers, each for itself: `NAME-SERVER.json`, in the directory that was asked for.
 pub fn place_of(asked: Option<&PathBuf>, name: &str, server: &str) -> PathBuf {
-    asked.cloned().unwrap_or_else(|| paths::repository().join("bench/results")).join(format!("{name}-{server}.json"))
+    asked.cloned().unwrap_or_else(results).join(format!("{name}-{server}.json"))
+}
+
+fn results() -> PathBuf {
+    paths::repository().join("bench/results")
 }
 
 /// What was measured, and whether it was.

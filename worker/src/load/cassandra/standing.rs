@@ -57,7 +57,7 @@ impl Standing {
         self.comment == OURS
     }
 
-    /// Writes down what was proved of it.
+    /// Writes down what was proved of it. Whoever calls this has the right to fill the table, so that nobody else writes its row.
     pub async fn prove(&self, cluster: &Cluster, table: &str, proof: &Comment) -> Result<(), CqlError> {
         let (of, proof) = (self.id.as_str(), proof.to_string());
         let proofs = cluster.table(PROOFS);
